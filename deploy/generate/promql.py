@@ -9,6 +9,7 @@ from streams.domain.alerts.expressions import (
     Latest,
     Selector,
     Share,
+    Unless,
 )
 
 # `wa_worker` is 1 and has the worker's name, which other metrics do not have.
@@ -31,6 +32,9 @@ def to_promql(expression: Expression) -> str:
         case Share(part, whole, min_whole):
             total = " + ".join(to_promql(term) for term in whole)
             return f"{to_promql(part)} / (({total}) >= {min_whole:g})"
+        case Unless(value, other):
+            # A comparison binds more tightly than `unless`, and the rule compares the whole.
+            return f"({to_promql(value)} unless {to_promql(other)} > 0)"
 
 
 def render_selector(selector: Selector) -> str:

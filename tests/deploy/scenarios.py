@@ -82,6 +82,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
                 reason="retry",
             ),
             _one("wa_messages_waiting", steps((900, 31)), reason="scheduled"),
+            _one("wa_account_state", steps((1, 31)), account="main", state="ready"),
         ],
         6,
         12,
@@ -119,6 +120,37 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         _statuses(steps((7, 66)), steps((0, 66)), steps((0, 1), (1, 65))),
         1,
         62,
+    ),
+    Scenario(
+        "no_account_can_send",
+        [
+            # `main` is logged out, then stopped. `sales-1` is restricted for minutes, then for a moment, and then
+            # again, when nothing waits that could be sent.
+            _one("wa_account_state", steps((1, 2), (None, 23)), account="main", state="ready"),
+            _one(
+                "wa_account_state",
+                steps((0, 2), (1, 3), (0, 20)),
+                account="main",
+                state="logged_out",
+            ),
+            _one("wa_account_state", steps((0, 5), (1, 20)), account="main", state="stopped"),
+            _one(
+                "wa_account_state",
+                steps((1, 4), (0, 6), (1, 4), (0, 1), (1, 2), (0, 8)),
+                account="sales-1",
+                state="ready",
+            ),
+            _one(
+                "wa_account_state",
+                steps((0, 4), (1, 6), (0, 4), (1, 1), (0, 2), (1, 8)),
+                account="sales-1",
+                state="restricted",
+            ),
+            _one("wa_messages_waiting", steps((1, 16), (0, 9)), reason="no_account"),
+            _one("wa_messages_waiting", steps((900, 25)), reason="quiet_hours"),
+        ],
+        6,
+        11,
     ),
     Scenario(
         "account_not_ready",

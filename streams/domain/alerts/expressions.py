@@ -132,13 +132,39 @@ class Share:
         return values
 
 
-Expression: TypeAlias = Latest | Increase | Growth | Share
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """The value of each group for which `other` is not above 0, whether it is known or not."""
+
+    value: Latest
+    other: Latest
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The labels of a group."""
+        return self.value.by
+
+    @property
+    def span_s(self) -> float:
+        """How far back it looks."""
+        return max(self.value.span_s, self.other.span_s)
+
+    def calculate(self, history: SampleHistory, now_s: float) -> Values:
+        """The value of each group that is left."""
+        others = self.other.calculate(history, now_s)
+        values = self.value.calculate(history, now_s)
+        return {labels: value for labels, value in values.items() if others.get(labels, 0.0) <= 0}
+
+
+Expression: TypeAlias = Latest | Increase | Growth | Share | Unless
 
 
 def find_metrics(expression: Expression) -> set[str]:
     """The metrics that it needs."""
     if isinstance(expression, Share):
         return {term.selector.metric for term in (expression.part, *expression.whole)}
+    if isinstance(expression, Unless):
+        return {term.selector.metric for term in (expression.value, expression.other)}
     return {expression.selector.metric}
 
 

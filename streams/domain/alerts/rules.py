@@ -14,6 +14,7 @@ from streams.domain.alerts.expressions import (
     Latest,
     Selector,
     Share,
+    Unless,
     find_metrics,
 )
 
@@ -73,6 +74,12 @@ def _lookups(result: str) -> Increase:
     return Increase(Selector("wa_sender_lookups_total", having={"result": (result,)}), _HOUR_S)
 
 
+def _waiting() -> Latest:
+    """The messages that could be sent now, and wait."""
+    selector = Selector("wa_messages_waiting", lacking={"reason": ("scheduled", "quiet_hours")})
+    return Latest(selector, how="sum")
+
+
 def _account_states(*states: str) -> Latest:
     return Latest(Selector("wa_account_state", having={"state": states}), by=_ACCOUNT)
 
@@ -86,10 +93,7 @@ RULES: Final[tuple[Rule, ...]] = (
         name="queue_long",
         summary="More than 500 messages wait that could be sent",
         severity="warning",
-        expression=Latest(
-            Selector("wa_messages_waiting", lacking={"reason": ("scheduled", "quiet_hours")}),
-            how="sum",
-        ),
+        expression=_waiting(),
         above=500,
         for_s=5 * _MINUTE_S,
     ),
@@ -125,6 +129,17 @@ RULES: Final[tuple[Rule, ...]] = (
         severity="critical",
         expression=_statuses("unknown"),
         above=0,
+    ),
+    Rule(
+        name="no_account_can_send",
+        summary="Messages wait, and no account at all can send",
+        severity="critical",
+        # Whatever the reason: logged out, restricted, paused, stopped, silent. The rules below name the account.
+        expression=Unless(
+            _waiting(), Latest(Selector("wa_account_state", having={"state": ("ready",)}))
+        ),
+        above=0,
+        for_s=2 * _MINUTE_S,
     ),
     Rule(
         name="account_not_ready",

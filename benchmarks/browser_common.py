@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from streams.whatsapp.driver import Phase, ServerAccepted, Submission
-from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.browser.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 PEER_CHAT = "905551112233@c.us"

@@ -21,7 +21,7 @@ import psutil
 from benchmarks.browser_common import machine, ready_driver, sandbox, send
 from streams.whatsapp.errors import BrowserMissing
 from streams.whatsapp.install import executable
-from streams.whatsapp.web import chromium_arguments, launch
+from streams.whatsapp.web.browser import chromium_arguments, launch
 
 _EVERY = 250
 _IDLE_S = 3.0

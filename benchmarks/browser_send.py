@@ -19,7 +19,7 @@ from playwright.async_api import async_playwright
 
 from benchmarks.browser_common import PEER_CHAT, Sandbox, machine, ready_driver, sandbox, send
 from streams.whatsapp.install import bundle, chromium_sandbox, executable
-from streams.whatsapp.web.chromium_arguments import chromium_arguments
+from streams.whatsapp.web.browser.chromium_arguments import chromium_arguments
 
 Send = Callable[[str], Awaitable[None]]
 _BLOCK = 50

@@ -49,7 +49,7 @@ from streams.sender.ports import Ports
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, SessionState
 from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.web.launch import make_browser_config
+from streams.whatsapp.web.browser.launch import make_browser_config
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 log = logging.getLogger(__name__)

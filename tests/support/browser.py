@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from streams.whatsapp.driver import Phase, SessionState, Submission
-from streams.whatsapp.web.launch import BrowserConfig, Timeouts
+from streams.whatsapp.web.browser.launch import BrowserConfig, Timeouts
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.sandbox import Sandbox, SandboxControl
 

@@ -23,7 +23,7 @@ from streams.whatsapp.driver import (
 )
 from streams.whatsapp.errors import AdapterError
 from streams.whatsapp.web import answers
-from streams.whatsapp.web.profile import find_browsers
+from streams.whatsapp.web.browser.profile import find_browsers
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streams.whatsapp.driver import Phase
-from streams.whatsapp.web.profile import Profile
+from streams.whatsapp.web.browser.profile import Profile
 from streams.whatsapp.web.session import PageState
 from streams.whatsapp.web.session_tracker import SessionTracker
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb

@@ -15,7 +15,7 @@ from streams.operations.errors import CommandFailed
 from streams.settings import Settings
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import Driver, Phase
-from streams.whatsapp.web.launch import make_browser_config
+from streams.whatsapp.web.browser.launch import make_browser_config
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 _ANSWER_TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)

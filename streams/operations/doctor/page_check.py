@@ -10,7 +10,7 @@ from streams.operations.doctor.checks import Check
 from streams.settings import Settings
 from streams.whatsapp.driver import Phase, SessionState
 from streams.whatsapp.errors import BrowserError
-from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.browser.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 _PAGE_TIMEOUT_S = 60.0

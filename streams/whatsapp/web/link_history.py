@@ -9,7 +9,7 @@ same although it is another one sends messages twice. So one that cannot be told
 from typing import Final
 
 from streams.whatsapp.reasons import STORAGE_REASONS
-from streams.whatsapp.web.profile import Link, Profile
+from streams.whatsapp.web.browser.profile import Link, Profile
 from streams.whatsapp.web.session import PageState, is_unlinked
 
 # What the page of a new document still knows about the logout before it (source:

@@ -21,8 +21,8 @@ from streams.whatsapp.errors import (
     WhatsAppUnreachable,
 )
 from streams.whatsapp.start_timer import StartTimer
+from streams.whatsapp.web.browser.launch import Chromium, Timeouts
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
-from streams.whatsapp.web.launch import Chromium, Timeouts
 
 _ADAPTER_DIR: Final = Path(__file__).parent / "adapter"
 # Must be set before the bundle runs: otherwise wa-js reports to Google and uses the preview servers of

@@ -7,9 +7,9 @@ import logging
 from typing import Any
 
 from streams.whatsapp.start_timer import StartTimer
-from streams.whatsapp.web.launch import BrowserConfig, Chromium
+from streams.whatsapp.web.browser.launch import BrowserConfig, Chromium
+from streams.whatsapp.web.browser.profile import Profile
 from streams.whatsapp.web.page import WhatsAppPage
-from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import RecoveryLevel
 
 log = logging.getLogger(__name__)

@@ -23,10 +23,10 @@ from streams.whatsapp.errors import (
     PageStuck,
     WhatsAppUnreachable,
 )
-from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.browser.launch import BrowserConfig
+from streams.whatsapp.web.browser.profile import Profile
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_opener import PageOpener
-from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import (
     RecoveryLevel,
     RecoveryPolicy,

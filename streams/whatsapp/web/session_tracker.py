@@ -14,8 +14,8 @@ from streams.whatsapp.driver import AckCounts, Phase, Receipt, SessionState
 from streams.whatsapp.incoming import IncomingHint
 from streams.whatsapp.reasons import STORAGE_REASONS, describe_reason
 from streams.whatsapp.web import answers
+from streams.whatsapp.web.browser.profile import Profile
 from streams.whatsapp.web.link_history import LinkHistory
-from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.session import PageBan, PageState, PhaseInfo, derive_phase
 
 log = logging.getLogger(__name__)

@@ -43,12 +43,12 @@ from streams.whatsapp.groups import GroupList
 from streams.whatsapp.incoming import IncomingHint
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web import answers
+from streams.whatsapp.web.browser.launch import BrowserConfig
+from streams.whatsapp.web.browser.profile import Profile
 from streams.whatsapp.web.incoming.store import WebIncomingStore
-from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.media import is_media, upload, upload_timeout_s
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_supervisor import PageSupervisor
-from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import has_outgrown
 from streams.whatsapp.web.session_tracker import SessionTracker
 

@@ -20,7 +20,7 @@ from streams.whatsapp.driver import (
     SessionState,
     TimeLock,
 )
-from streams.whatsapp.web.launch import Timeouts
+from streams.whatsapp.web.browser.launch import Timeouts
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import link, make_browser_config, wait_for_phase
 from tests.support.incoming import make_incoming

@@ -12,7 +12,7 @@ import pytest
 
 from streams.sandbox.client import SandboxError
 from streams.whatsapp.driver import Phase
-from streams.whatsapp.web.launch import Timeouts
+from streams.whatsapp.web.browser.launch import Timeouts
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import make_browser_config, wait_for_phase

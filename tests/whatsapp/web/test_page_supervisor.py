@@ -18,9 +18,9 @@ from streams.whatsapp.errors import (
     WhatsAppUnreachable,
 )
 from streams.whatsapp.start_timer import StartTimer
-from streams.whatsapp.web.launch import BrowserConfig, Timeouts
+from streams.whatsapp.web.browser.launch import BrowserConfig, Timeouts
+from streams.whatsapp.web.browser.profile import Profile
 from streams.whatsapp.web.page_supervisor import PageSupervisor
-from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import RecoveryLevel, RecoverySettings
 from streams.whatsapp.web.session import PageState, derive_phase
 from tests.whatsapp.web.test_session import LINKED, UNLINKED

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from streams.whatsapp.driver import NotSubmitted, Phase, ServerAccepted, SessionState
-from streams.whatsapp.web.launch import Timeouts
+from streams.whatsapp.web.browser.launch import Timeouts
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import link, make_text, read_pid, run_linked_driver, wait_for_phase

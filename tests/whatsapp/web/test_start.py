@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from streams.whatsapp.driver import Phase
-from streams.whatsapp.web.launch import Timeouts
-from streams.whatsapp.web.profile import find_browsers
+from streams.whatsapp.web.browser.launch import Timeouts
+from streams.whatsapp.web.browser.profile import find_browsers
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from tests.support.browser import MakeDriver, wait_for_phase
 

@@ -14,7 +14,7 @@ import pytest
 
 from streams.system.processes import is_running
 from streams.whatsapp.driver import Phase
-from streams.whatsapp.web.profile import find_browsers
+from streams.whatsapp.web.browser.profile import find_browsers
 from tests.support.browser import MakeDriver, SandboxControl, read_pid, wait_for_phase
 from tests.support.sandbox import Sandbox
 

@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from streams.whatsapp.errors import DiskFull, ProfileInUse
-from streams.whatsapp.web.profile import Profile, find_browsers
+from streams.whatsapp.web.browser.profile import Profile, find_browsers
 
 _IGNORES_TERM = "import signal,sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
 _ACQUIRE = """
 import asyncio, sys
 from pathlib import Path
-from streams.whatsapp.web.profile import Profile
+from streams.whatsapp.web.browser.profile import Profile
 profile = Profile(Path(sys.argv[1]))
 asyncio.run(profile.acquire())
 print("acquired", flush=True)

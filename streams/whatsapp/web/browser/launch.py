@@ -21,10 +21,10 @@ from playwright.async_api import Error as PlaywrightError
 from streams.settings import Settings
 from streams.whatsapp.install import chromium_sandbox, executable
 from streams.whatsapp.install.executable import Executable
+from streams.whatsapp.web.browser.chromium_arguments import chromium_arguments, user_agent_override
+from streams.whatsapp.web.browser.processes import end_process, is_running, write_wrapper
+from streams.whatsapp.web.browser.profile import DRIVER_TMP_DIR, Profile
 from streams.whatsapp.web.calls import call_with_timeout
-from streams.whatsapp.web.chromium_arguments import chromium_arguments, user_agent_override
-from streams.whatsapp.web.processes import end_process, is_running, write_wrapper
-from streams.whatsapp.web.profile import DRIVER_TMP_DIR, Profile
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 
 log = logging.getLogger(__name__)

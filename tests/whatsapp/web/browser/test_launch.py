@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 
 from streams.whatsapp.install.executable import Executable
-from streams.whatsapp.web import chromium_arguments as arguments
-from streams.whatsapp.web import processes
+from streams.whatsapp.web.browser import chromium_arguments as arguments
+from streams.whatsapp.web.browser import processes
 
 SHELL = Executable(Path("/x/chrome-headless-shell"), headless_shell=True)
 FULL = Executable(Path("/x/chrome"), headless_shell=False)

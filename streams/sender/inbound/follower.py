@@ -139,6 +139,11 @@ class InboundFollower:
                 batch = await page.read_messages(request)
                 if batch is None:
                     return False
+                if not batch.is_anchored:
+                    log.warning(
+                        "the last message that was read is no longer in WhatsApp Web's store: it was deleted, or the"
+                        " store was lost; messages are read again by their times"
+                    )
                 self._chats.add(self._select(reader.accept(request, batch)))
                 restarts += not batch.is_anchored
                 has_more = restarts <= MAX_RESTARTS and (

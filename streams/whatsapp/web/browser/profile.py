@@ -20,6 +20,7 @@ import psutil
 
 from streams.system.files import write_atomic
 from streams.whatsapp.errors import DiskFull, ProfileInUse
+from streams.whatsapp.web.browser.unfinished_records import remove_unfinished_records
 
 DRIVER_TMP_DIR = "tmp"  # what Playwright's driver leaves behind, in `state_dir`
 SURVIVOR_EXIT_TIMEOUT_S = 1.0
@@ -67,12 +68,13 @@ class Profile:
             raise
 
     async def prepare(self) -> None:
-        """Remove other browsers and Chromium's locks from the folder, as the owner, before each launch.
+        """Remove other browsers, what they had not finished writing, and their locks, before each launch, as the owner.
 
         Chromium takes over a lock of its own only if the host has the same name: in a new container,
         it never does.
         """
         await end_survivors(self.folder)
+        await asyncio.to_thread(remove_unfinished_records, self.folder)
         self.state_dir.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.state_dir / DRIVER_TMP_DIR, ignore_errors=True)
         for stale in self.folder.glob("Singleton*"):

@@ -85,6 +85,10 @@ async def test_what_cannot_be_sent_is_refused_and_leaves_nothing(topics: Topics)
             status, document = await upload(visitor, body, query)
             assert (status, document["status"]) == (expected, expected), (query, document)
             assert "content.url" not in document["detail"], "no field of this call has this name"
+        _, video = await upload(visitor, PNG, "?kind=video")
+        assert video["detail"] == "the file: is image/png, which cannot be sent as a video"
+        _, page = await upload(visitor, b"<!doctype html>", "?kind=document&filename=bill.pdf")
+        assert page["detail"] == "the file: is text/html, and its name says application/pdf"
         form = {"Content-Type": "multipart/form-data; boundary=x"}
         assert (await upload(visitor, PNG, **form))[0] == 415
         assert (await upload(visitor, PNG, Origin="http://evil.example"))[0] == 403

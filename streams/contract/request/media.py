@@ -71,24 +71,27 @@ def complete(content: MediaContent) -> MediaContent:
     return _complete(content, _detect(content.data, kind), "content.data")
 
 
-def complete_fetched(content: MediaContent, file: FileBytes) -> MediaContent:
+def complete_fetched(
+    content: MediaContent, file: FileBytes, field: str = "content.url"
+) -> MediaContent:
     """The same for a file that was fetched by its URL; `file` may be mapped into memory.
 
     Stricter for a document: a PDF by its name that is a web page is what a server sends instead of the file.
+    `field` is what a refusal calls the place that the file came from.
 
     Raises:
         InvalidRequest: the file is not what the request says.
     """
     kind = get_kind(content)
     if not len(file):
-        raise _refuse("content.url: is an empty file")
+        raise _refuse(f"{field}: is an empty file")
     head = file[: file_type.HEAD_BYTES]
     detected = _detect_all(file) if kind == "audio" else file_type.detect(head)
     of_name = file_type.get_type_of_name(content.filename) if content.filename else None
     is_decided_by_name = kind == _DOCUMENT and _read_declared(content.mime) is None
     if is_decided_by_name and of_name and _contradicts(detected, of_name, is_document=True):
-        raise _refuse(f"content.url: is {detected}, and its name says {of_name}")
-    return _complete(content, detected, "content.url")
+        raise _refuse(f"{field}: is {detected}, and its name says {of_name}")
+    return _complete(content, detected, field)
 
 
 def get_kind(content: MediaContent) -> str:

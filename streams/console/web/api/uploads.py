@@ -60,9 +60,7 @@ class Uploads:
         except MediaError as error:
             return problem(413, error.detail, code=error.code)
         except InvalidRequest as error:
-            # What a request calls `content.url` is here the body.
-            detail = error.detail.replace("content.url:", "the file:")
-            return problem(422, detail, code="media_rejected")
+            return problem(422, error.detail, code="media_rejected")
         except OSError as error:
             return _refuse_storing(error)
         finally:
@@ -189,4 +187,4 @@ def _identify(path: Path, kind: str | None, filename: str | None) -> MediaConten
             {"type": chosen, "url": "https://upload.invalid/", "filename": filename},
             _CLASSES[chosen],
         )
-        return media.complete_fetched(content, data)
+        return media.complete_fetched(content, data, "the file")

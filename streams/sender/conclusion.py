@@ -133,6 +133,8 @@ class ResultWriter:
 
     def _make_outcome(self, dispatch: PendingDispatch, result: Result) -> Outcome:
         running = dispatch.running
+        # Read once more, and as late as possible: the recipient may have been forgotten since `_store` read the row.
+        # An outcome that does not name its message then could end a later one with the same id.
         claim = self._claim_store.get(dispatch.whatsapp_id)
         is_forgotten = claim is not None and claim.is_forgotten
         return Outcome(

@@ -1,5 +1,6 @@
 """A sender forgets a recipient: its claims, its place among the new recipients, and its chat."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self, cast
 from unittest.mock import AsyncMock
@@ -14,6 +15,7 @@ from streams.domain.sending.claim import Claim, decide
 from streams.domain.sending.claim_times import claim_expires_at_s
 from streams.domain.sending.forgotten import is_to_forget, make_remainder
 from streams.kafka.view import OnChange, ViewRecord
+from streams.sender.conclusion import PendingDispatch, ResultWriter
 from streams.sender.forgetting import instructions as instructions_module
 from streams.sender.forgetting.forgetter import Forgetter
 from streams.sender.forgetting.instructions import ForgetInstructions, PendingInstruction
@@ -21,7 +23,7 @@ from streams.sender.inbound.media_store import MediaStore
 from streams.sender.pace.recipient_log import RecipientLog
 from streams.settings import load
 from streams.whatsapp.driver import Phase
-from tests.sender.fast import FastSender, make_command
+from tests.sender.fast import FastSender, Record, make_command
 
 PHONE, CHAT = "+60123456789", "60123456789@c.us"
 NOW_S = 1_000_000.0
@@ -118,6 +120,31 @@ async def test_a_reused_id_has_a_true_answer_before_the_account_has_forgotten() 
     assert isinstance(refused.result, Failed)
     assert (refused.result.error.code, refused.accepted_offset) == ("id_already_used", 9)
     assert len(sender.driver.submissions) == 1
+    await sender.close()
+
+
+async def test_a_recipient_is_forgotten_while_a_result_is_stored() -> None:
+    """The outcome names its message: without that, it could end a later one with the same id."""
+    sender, outcomes = FastSender(), list[Outcome]()
+    await sender.open()
+    instruction = ForgetInstruction(account="main", request_id="f", phone=PHONE, before_offset=7)
+
+    def forget(*_: object) -> None:
+        sender.is_to_forget = PendingInstruction(b"key", instruction, 9e9).covers
+
+    async def publish(published: Sequence[Outcome]) -> None:
+        outcomes.extend(published)
+
+    results = ResultWriter(
+        account="main",
+        claim_store=sender.claims,
+        publish=publish,
+        on_concluded=forget,
+        now_s=sender.get_now_s,
+    )
+    dispatch = PendingDispatch(Record(None), make_command("a", accepted_offset=5), "wa-a")
+    await results.write([(dispatch, Sent(at_s=sender.now_s))])
+    assert [outcome.accepted_offset for outcome in outcomes] == [5]
     await sender.close()
 
 

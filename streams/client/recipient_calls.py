@@ -4,7 +4,13 @@ Each produces one record and returns its id. Nothing here reads an answer.
 """
 
 from streams.client.producing import RequestProducer
-from streams.client.requests import encode_cancel, encode_change, encode_consent, encode_forget
+from streams.client.requests import (
+    EncodedRequest,
+    encode_cancel,
+    encode_change,
+    encode_consent,
+    encode_forget,
+)
 
 
 class RecipientCalls:
@@ -27,18 +33,15 @@ class RecipientCalls:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        await self._producer.produce(cancel := encode_cancel(to, id, batch_id, request_id))
-        return cancel.id
+        return await produce(self, encode_cancel(to, id, batch_id, request_id))
 
     async def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
         """Give a message that was sent another text. Returns the edit's own id; raises as `send`."""
-        await self._producer.produce(request := encode_change(to, id, body, request_id))
-        return request.id
+        return await produce(self, encode_change(to, id, body, request_id))
 
     async def revoke(self, to: str, id: str, *, request_id: str | None = None) -> str:
         """Delete a sent message for everyone, or cancel a waiting one. Returns the revoke's own id."""
-        await self._producer.produce(request := encode_change(to, id, None, request_id))
-        return request.id
+        return await produce(self, encode_change(to, id, None, request_id))
 
     async def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
         """Set whether a recipient gets marketing messages: `opted_out` or `opted_in`.
@@ -48,8 +51,7 @@ class RecipientCalls:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        await self._producer.produce(request := encode_consent(to, consent, request_id))
-        return request.id
+        return await produce(self, encode_consent(to, consent, request_id))
 
     async def forget(
         self, to: str, *, keep_opt_out: bool = False, request_id: str | None = None
@@ -63,5 +65,13 @@ class RecipientCalls:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
         request = encode_forget(to, keep_opt_out=keep_opt_out, request_id=request_id)
-        await self._producer.produce(request)
-        return request.id
+        return await produce(self, request)
+
+
+async def produce(connection: RecipientCalls, request: EncodedRequest) -> str:
+    """Produce a request that was encoded before the connection was opened, and return its id. Raises as `send`.
+
+    For our own commands: what is wrong with a request is wrong without a broker too, and they need its id first.
+    """
+    await connection._producer.produce(request)
+    return request.id

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
+from streams.client.recipient_calls import produce
 from streams.client.requests import build_request, encode_cancel
 from streams.contract.errors import ErrorInfo
 from streams.contract.request import media
@@ -53,9 +54,9 @@ async def send(
     id: str | None,
 ) -> SendResponse:
     """Produce a request. Returns once Kafka has it; a dispatcher need not run."""
-    build_request(to, content, id, options)  # what is wrong is wrong without a broker too
+    request = build_request(to, content, id, options)  # what is wrong is so without a broker too
     async with WhatsApp(settings=settings) as whatsapp:
-        return await whatsapp.send(to, content, id=id, **options)
+        return SendResponse(await produce(whatsapp, request))
 
 
 async def send_and_wait(
@@ -72,21 +73,21 @@ async def send_and_wait(
     Raises:
         CommandFailed: neither happened in time. The request is not withdrawn.
     """
-    request_id = build_request(to, content, id, options).id
+    request = build_request(to, content, id, options)
     # Events are read from before the request on, so that none is missed.
     since_s = await fetch_broker_time_s(settings)
     last: StatusEvent | None = None
     try:
         async with asyncio.timeout(timeout_s), WhatsApp(settings=settings) as whatsapp:
-            await whatsapp.send(to, content, id=request_id, **options)
-            async for event in whatsapp.statuses(id=request_id, to=to, since_s=since_s):
+            await produce(whatsapp, request)
+            async for event in whatsapp.statuses(id=request.id, to=to, since_s=since_s):
                 last = event
                 if event.status in SENT_STATUSES or event.is_final:
                     return event
     except TimeoutError:
         if last is None:
             raise no_answer(timeout_s) from None
-        text = _describe_timeout(request_id, last, timeout_s)
+        text = _describe_timeout(request.id, last, timeout_s)
         if last.reason == "no_account":
             text = "; ".join([text, *await describe_accounts(settings)])
         raise CommandFailed(text) from None
@@ -116,11 +117,12 @@ async def cancel(
 
     The wait ends with the answer, after `timeout_s`, or, for more than one message, when no more are cancelled.
     """
-    result = CancelResult(encode_cancel(to, id, batch_id, request_id).id)
+    request = encode_cancel(to, id, batch_id, request_id)
+    result = CancelResult(request.id)
     # Events are read from before the request on, so that none is missed.
     since_s = None if timeout_s is None else await fetch_broker_time_s(settings)
     async with WhatsApp(settings=settings) as whatsapp:
-        await whatsapp.cancel(to, id, batch_id=batch_id, request_id=result.request_id)
+        await produce(whatsapp, request)
         if timeout_s is not None:
             events = whatsapp.statuses(to=to, since_s=since_s)
             await _count_cancelled(result, events, id, batch_id, timeout_s)

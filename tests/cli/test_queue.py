@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.cli import output
+from streams.client.producing import RequestProducer
 from streams.contract import account as accounts
 from streams.contract import status
 from streams.contract.account import AccountRecord
@@ -193,16 +195,13 @@ def test_a_wait_that_ends_says_what_was_last(world: Settings, command: Command) 
     assert (silent.code, "no answer within 1 s" in silent.error_line) == (1, True)
     with pytest.MonkeyPatch.context() as patch:
         # The answer is there when the request is: the dispatcher is quick.
-        from streams.client import WhatsApp
+        produce = RequestProducer.produce
 
-        send = WhatsApp.send
-
-        async def send_and_answer(*arguments: object, **options: object) -> object:
-            response = await send(*arguments, **options)  # pyright: ignore[reportArgumentType]
+        async def produce_and_answer(*arguments: Any) -> None:
+            await produce(*arguments)
             await answer()
-            return response
 
-        patch.setattr(WhatsApp, "send", send_and_answer)
+        patch.setattr(RequestProducer, "produce", produce_and_answer)
         ran = command(*words, "3", settings=world)
     assert ran.code == 1
     assert "its last status is queued (rate_limited), due at" in ran.error_line

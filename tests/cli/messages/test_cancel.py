@@ -88,3 +88,9 @@ def test_without_an_answer_it_names_the_option(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     ran = command("cancel", "--batch", "b", settings=settings)
     assert (ran.code, "--yes" in ran.err, calls) == (1, True, [])
+
+
+def test_what_is_wrong_is_wrong_without_a_broker(command: Command, settings: Settings) -> None:
+    """A typo is not hidden by a broker that is down."""
+    ran = command("cancel", "+60123456789", "x" * 1000, settings=settings)
+    assert (ran.code, ran.error_line.startswith("wa-streams: id: ")) == (2, True), ran.error_line

@@ -180,11 +180,12 @@ async def open_reader(
         metadata_max_age_ms=int(metadata_age_s * 1000),
     )
     try:
-        with keep_cancellation(), translate_errors(options["bootstrap_servers"]):
+        reader = Reader(consumer, topic, partition)
+        with translate_errors(options["bootstrap_servers"]):
             await start_consumer(consumer)
-            await consumer._client._wait_on_metadata(topic)
-            reader = Reader(consumer, topic, partition)
-            await reader.assign()
+            with keep_cancellation():
+                await consumer._client._wait_on_metadata(topic)
+                await reader.assign()
         yield reader
     finally:
         await stop_consumer(consumer)

@@ -58,10 +58,11 @@ async def open_group_positions(
         **options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
-        with keep_cancellation(), translate_errors(options["bootstrap_servers"]):
+        with translate_errors(options["bootstrap_servers"]):
             await start_consumer(consumer)
-            for topic in topics:
-                await consumer._client._wait_on_metadata(topic)
+            with keep_cancellation():
+                for topic in topics:
+                    await consumer._client._wait_on_metadata(topic)
         yield GroupPositions(consumer, topics)
     finally:
         await stop_consumer(consumer)

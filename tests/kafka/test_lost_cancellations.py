@@ -3,8 +3,10 @@
 import asyncio
 import re
 from collections.abc import Coroutine, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka.structs import RecordMetadata
@@ -13,6 +15,7 @@ from faust.types import TP
 import streams
 from streams.dispatch.flights import claim_reader
 from streams.dispatch.flights.barrier import BarrierWriter
+from streams.kafka import reader
 from streams.runtime.recovery import changelogs
 from streams.settings import load
 
@@ -20,19 +23,21 @@ SOURCES = Path(streams.__file__).parent
 
 
 class Losing:
-    """A consumer that loses a cancellation in one of its calls, and must not be called after that."""
+    """A consumer that loses a cancellation in one of its calls. `late_calls`: what was called after that."""
 
     def __init__(self, call: str) -> None:
         self.call = call
         self.begun = asyncio.Event()
         self.is_lost = False
+        self.late_calls: list[str] = []
 
     def __call__(self, **_: object) -> "Losing":
         """It is made."""
         return self
 
     async def _answer(self, call: str) -> None:
-        assert not self.is_lost, f"after the lost cancellation, {call} was called"
+        if self.is_lost:
+            self.late_calls.append(call)
         if call == self.call:
             self.begun.set()
             try:
@@ -63,6 +68,21 @@ class Losing:
     async def seek_to_beginning(self, _: object) -> None:
         await self._answer("seek_to_beginning")
 
+    async def _wait_on_metadata(self, _: str) -> None:
+        await self._answer("wait_on_metadata")
+
+    @property
+    def _client(self) -> "Losing":
+        return self
+
+    def assignment(self) -> set[object]:
+        """Nothing is assigned yet."""
+        return set()
+
+    def partitions_for_topic(self, _: str) -> set[int]:
+        """There is one."""
+        return {0}
+
     def assign(self, _: object) -> None: ...
 
     def seek(self, *_: object) -> None: ...
@@ -87,18 +107,31 @@ async def read_claims() -> None:
     await claim_reader.ClaimReader(load({"WA_CONFIG": ""}), barriers).read("main", ["A"])
 
 
+async def read_topic() -> None:
+    """A topic without a group: the reader is not given to its caller."""
+    async with reader.open_reader(load({"WA_CONFIG": ""}), "send"):
+        raise AssertionError("it was opened")
+
+
 class _Written:
     offset = 1
 
 
-@pytest.mark.parametrize("call", ["start", "getmany"])
-@pytest.mark.parametrize("read", [recover, read_claims])
+@pytest.mark.parametrize(
+    ("read", "call"),
+    [
+        *product((recover, read_claims), ("start", "getmany")),
+        *product((read_topic,), ("start", "beginning_offsets")),
+    ],
+)
 async def test_a_reader_ends(monkeypatch: pytest.MonkeyPatch, read: Any, call: str) -> None:
     """It calls the consumer no more, but for its end."""
     consumer = Losing(call)
-    for module in (changelogs, claim_reader):
+    for module in (changelogs, claim_reader, reader):
         monkeypatch.setattr(module, "AIOKafkaConsumer", consumer)
-    monkeypatch.setattr(claim_reader, "client_options", lambda _: {})
+    for module in (claim_reader, reader):
+        monkeypatch.setattr(module, "client_options", lambda _: {"bootstrap_servers": "none"})
+    monkeypatch.setattr(reader, "require_topic", AsyncMock())
     monkeypatch.setattr(
         claim_reader.topics, "changelog_topic", lambda *_: "wa-sender-main-sends-changelog"
     )
@@ -108,7 +141,7 @@ async def test_a_reader_ends(monkeypatch: pytest.MonkeyPatch, read: Any, call: s
         await consumer.begun.wait()
         task.cancel()
         await asyncio.wait({task})
-    assert task.cancelled()
+    assert (task.cancelled(), consumer.late_calls) == (True, [])
 
 
 def test_every_consumer_is_started_so() -> None:

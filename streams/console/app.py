@@ -80,6 +80,7 @@ async def open_console(settings: Settings, name: str) -> AsyncIterator[RunningCo
             access=Access(settings.console_view_token, settings.console_operate_token),
             changes=changes,
             now_s=clock.now_s,
+            kafka_silence_s=clock.silence_s,
         )
         replays = ReplayRunner(settings, lambda: changes.notify("replay"))
         stack.push_async_callback(replays.stop)

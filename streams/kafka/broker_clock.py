@@ -66,6 +66,7 @@ class BrokerClock:
         self._monotonic_s = monotonic_s
         self._clock = LogClock(settings.clock_skew_ms / 1000)
         self._last_logged_s = float("-inf")
+        self._observed_mono_s = monotonic_s()
         self._boot_id = _read_boot_id()
 
     async def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -93,6 +94,7 @@ class BrokerClock:
 
     def observe(self, append_s: float, sent_mono_s: float, received_mono_s: float) -> None:
         """A produce response brought this append time; its request was sent, and it was received, at these times."""
+        self._observed_mono_s = max(self._observed_mono_s, received_mono_s)
         jump_s = self._clock.observe(append_s, sent_mono_s, received_mono_s)
         if jump_s is None:
             return
@@ -118,6 +120,10 @@ class BrokerClock:
     def accept_s(self, append_s: float) -> float:
         """The time of a decision about a record with this append time: the same, unless the clock has jumped ahead."""
         return self._clock.accept_s(append_s, self._monotonic_s())
+
+    def silence_s(self) -> float:
+        """How long ago (seconds) a broker last confirmed a record. While `run` runs and Kafka answers, it is short."""
+        return self._monotonic_s() - self._observed_mono_s
 
     # -- probes
 

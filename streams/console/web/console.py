@@ -18,6 +18,8 @@ from streams.domain.recipients import to_recipient
 from streams.settings import Settings
 
 _MAX_NOTICES: Final = 200
+# Two probes of the clock, and the time that a slow broker may take.
+MAX_KAFKA_SILENCE_S: Final = 25.0
 
 
 class Notice(NamedTuple):
@@ -47,7 +49,7 @@ class Notices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Console:
-    """The parts. `now_s`: the broker's time."""
+    """The parts. `now_s`: the broker's time. `kafka_silence_s`: how long ago Kafka last confirmed a record."""
 
     settings: Settings
     model: ReadModel
@@ -56,7 +58,14 @@ class Console:
     access: Access
     changes: Changes
     now_s: Callable[[], float]
+    kafka_silence_s: Callable[[], float]
     notices: Notices = field(default_factory=Notices)
+
+    @property
+    def kafka_silent_since_s(self) -> float | None:
+        """Since when Kafka gives no answer (epoch): what the pages show may be out of date. None: it answers."""
+        silence_s = self.kafka_silence_s()
+        return self.now_s() - silence_s if silence_s > MAX_KAFKA_SILENCE_S else None
 
     def read_recipient(self, text: str) -> str:
         """The recipient as the read model names it; the text itself if it is neither a number nor a group."""

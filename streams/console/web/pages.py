@@ -40,6 +40,7 @@ class Pages:
             web.get("/conversation", self.conversation),
             web.get("/batches", self.batches),
             web.get("/batch", self.batch),
+            web.get("/kafka", self.kafka),
         ]
 
     async def overview(self, request: web.Request) -> web.Response:
@@ -198,6 +199,13 @@ class Pages:
             page=page,
             page_number=page_number,
         )
+
+    async def kafka(self, request: web.Request) -> web.Response:
+        """The banner of an open page: whether Kafka answers. 204 if the page shows that already."""
+        is_shown = get_query(request, "silent") == "1"
+        if is_shown == (self._console.kafka_silent_since_s is not None):
+            return web.Response(status=204)
+        return self._render(request, "kafka.html")
 
     def _render(self, request: web.Request, template: str, **values: Any) -> web.Response:
         return render(self._console, request, template, **values)

@@ -96,6 +96,7 @@ def render(
         path=request.path,
         here=request.path_qs,
         behind=console.model.behind,
+        kafka_silent_since_s=console.kafka_silent_since_s,
         needs_token=not console.access.is_open,
         now_s=console.now_s(),
         **values,

@@ -32,5 +32,10 @@
       window.htmx.trigger(live, "reload");
     }
   });
-  document.addEventListener("htmx:afterSwap", markCurrent);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    // The banner about Kafka is a part of its own: that it has changed does not make the rest current.
+    if (event.detail.target.id !== "kafka") {
+      markCurrent();
+    }
+  });
 })();

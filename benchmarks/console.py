@@ -25,7 +25,8 @@ import aiohttp
 import psutil
 
 from benchmarks.browser_common import machine
-from benchmarks.dispatching.world import READY_TIMEOUT_S, Cost, World, open_world, stop
+from benchmarks.checkouts import stop
+from benchmarks.dispatching.world import READY_TIMEOUT_S, Cost, World, open_world
 from streams.embedded_kafka.broker import EmbeddedBroker
 from tests.support.waiting import wait_until
 

@@ -20,22 +20,28 @@ KINDS = (PYTHON, DRIVER, BROWSER, PAGE, BROKER, WHATSAPP)
 _SHARED = (BROKER, WHATSAPP)  # by everything that is measured
 
 
-def read_cpu_s(worker_pid: int) -> tuple[Counter[str], Counter[str]]:
-    """CPU seconds of the worker with its browser, and of the benchmark with its own; broker and sandbox are in both."""
-    sums: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
-    worker = psutil.Process(worker_pid)
-    tree = {worker.pid, *(process.pid for process in worker.children(recursive=True))}
+def read_cpu_s(*worker_pids: int) -> list[Counter[str]]:
+    """CPU seconds of each worker with its browser, and last of the benchmark with its own.
+
+    Those of the broker and the sandbox are in all of them.
+    """
+    trees = [_find_tree(pid) for pid in worker_pids]
+    sums: list[Counter[str]] = [Counter() for _ in (*trees, "the benchmark")]
     me = psutil.Process()
     for process in (me, *me.children(recursive=True)):
         try:
             kind, times = _find_kind(process.cmdline()), process.cpu_times()
         except psutil.Error:
             continue
-        cpu_s = times.user + times.system
-        for is_worker, counts in zip((True, False), sums, strict=True):
-            if kind in _SHARED or (process.pid in tree) == is_worker:
-                counts[kind] += cpu_s
+        owner = next((n for n, tree in enumerate(trees) if process.pid in tree), len(trees))
+        for number, counts in enumerate(sums):
+            if kind in _SHARED or number == owner:
+                counts[kind] += times.user + times.system
     return sums
+
+
+def _find_tree(pid: int) -> set[int]:
+    return {pid, *(process.pid for process in psutil.Process(pid).children(recursive=True))}
 
 
 def _find_kind(command: list[str]) -> str:

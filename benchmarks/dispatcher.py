@@ -29,12 +29,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.browser_common import machine
+from benchmarks.checkouts import HERE
 from benchmarks.dispatching import measurements
 from benchmarks.dispatching.measurements import Measure
 from benchmarks.dispatching.world import Cost, World, open_world
 from streams.embedded_kafka.broker import EmbeddedBroker
-
-HERE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
-from benchmarks.dispatching.world import Cost, World, stop
+from benchmarks.checkouts import stop
+from benchmarks.dispatching.world import Cost, World
 
 Measure: TypeAlias = Callable[[World, argparse.Namespace], Awaitable[Cost]]
 

@@ -6,9 +6,7 @@ one run.
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 import time
 import uuid
 from collections import Counter
@@ -23,12 +21,12 @@ import orjson
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from benchmarks.checkouts import make_environ, start_process, stop
 from tests.support.waiting import wait_until
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 READY_TIMEOUT_S = 120.0
 FINISH_TIMEOUT_S = 1800.0
-STOP_TIMEOUT_S = 60.0
 _PARTITIONS = 8
 
 
@@ -87,17 +85,8 @@ class World:
 
     def start_process(self, *command: str) -> subprocess.Popen[bytes]:
         """A process with the code of the checkout."""
-        own_python = self.tree / ".venv/bin/python"
-        python = str(own_python) if own_python.exists() else sys.executable
-        with (Path(self.environ["WA_DATA_DIR"]) / "log").open("ab") as log:
-            return subprocess.Popen(
-                [python, *command],
-                cwd=self.tree,
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        log = Path(self.environ["WA_DATA_DIR"]) / "log"
+        return start_process(self.tree, self.environ, log, *command)
 
     async def start_dispatcher(self, number: int = 1) -> subprocess.Popen[bytes]:
         """Start it, and wait until it is ready."""
@@ -164,16 +153,6 @@ class World:
         return Cost(len(requests), self.read_cpu_s() - cpu_s, elapsed_s)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process that this program has started."""
-    process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 @asynccontextmanager
 async def open_world(
     tree: Path,
@@ -189,10 +168,7 @@ async def open_world(
     prefix = f"bench-{uuid.uuid4().hex[:8]}"
     data_dir = folder / prefix
     data_dir.mkdir()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
-    environ |= {
-        "PYTHONPATH": str(tree),
-        "WA_CONFIG": "",
+    settings = {
         "WA_DATA_DIR": str(data_dir),
         "WA_KAFKA_BOOTSTRAP_SERVERS": servers,
         "WA_TOPIC_PREFIX": prefix,
@@ -205,7 +181,7 @@ async def open_world(
         producer = AIOKafkaProducer(bootstrap_servers=servers, max_batch_size=1 << 18)
         await producer.start()
         stack.push_async_callback(producer.stop)
-        world = World(tree, environ, producer)
+        world = World(tree, make_environ(tree, settings), producer)
         assert world.start_process("-m", "streams.cli", "topics", "create").wait() == 0
         stand_in = world.start_process(str(STAND_IN), servers, prefix, *names)
         stack.callback(stop, stand_in)

@@ -1,4 +1,4 @@
-// Sends a text through wa-streams, and waits until it was sent. go run . HOST:PORT PHONE TEXT ID
+// Sends a text through wa-streams, and waits until it was sent: go run . HOST:PORT PHONE TEXT ID
 package main
 
 import (
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -15,38 +14,29 @@ import (
 )
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	kafka, to, text, id := os.Args[1], os.Args[2], os.Args[3], os.Args[4]
-	request, _ := json.Marshal(map[string]string{"id": id, "to": to, "text": text})
-	schema, err := jsonschema.NewCompiler().Compile("../../schemas/request.json")
-	check(err)
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(request)))
-	check(err)
-	check(schema.Validate(document)) // a wrong request is noticed here, and not as a dead letter
-	start := time.Now().Add(-time.Second).UnixMilli()
-	client, err := kgo.NewClient(kgo.SeedBrokers(kafka), kgo.ConsumeTopics("wa.status"),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(start)))
-	check(err)
-	defer client.Close()
+	time.AfterFunc(time.Minute, func() { log.Fatal("nothing was sent within a minute") })
+	ctx, kafka, to, text, id := context.Background(), os.Args[1], os.Args[2], os.Args[3], os.Args[4]
+	request := map[string]any{"id": id, "to": to, "text": text}
+	schema := must(jsonschema.NewCompiler().Compile("../../schemas/request.json"))
+	must(request, schema.Validate(request)) // a wrong request is noticed here, and not as a dead letter
+	start := kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(time.Now().Add(-time.Second).UnixMilli()))
+	client := must(kgo.NewClient(kgo.SeedBrokers(kafka), kgo.ConsumeTopics("wa.status"), start))
 	// The recipient's number is the key, so the messages to one recipient stay in order.
-	check(client.ProduceSync(ctx, &kgo.Record{Topic: "wa.outbound", Key: []byte(to), Value: request}).FirstErr())
-	for ctx.Err() == nil {
-		client.PollFetches(ctx).EachRecord(func(record *kgo.Record) {
-			var event struct{ ID, Status string }
-			if json.Unmarshal(record.Value, &event) == nil && event.ID == id {
+	record := &kgo.Record{Topic: "wa.outbound", Key: []byte(to), Value: must(json.Marshal(request))}
+	must(client.ProduceSync(ctx, record).First())
+	for event := (struct{ ID, Status string }{}); event.ID != id || event.Status != "sent"; {
+		for _, record := range client.PollRecords(ctx, 1).Records() {
+			must(event, json.Unmarshal(record.Value, &event))
+			if event.ID == id {
 				fmt.Println(event.Status)
-				if event.Status == "sent" {
-					os.Exit(0)
-				}
 			}
-		})
+		}
 	}
-	log.Fatal("nothing was sent within a minute")
 }
 
-func check(err error) {
+func must[T any](value T, err error) T {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return value
 }

@@ -1,39 +1,57 @@
 """What a page has stored in IndexedDB survives kills that follow each other closely. Real Chromium.
 
-A kill rarely hits the moment in which a record is written, so the test writes the first part of a record itself.
+A kill rarely hits the moment in which a record is written. So the first test writes the first part of a record itself;
+the second, which `make chaos` runs, kills often enough. CHAOS_KILLS (60) sets how often.
 """
 
+import asyncio
+import os
+import random
 import signal
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Route
+from playwright.async_api import Page, Route
 
 from streams.whatsapp.web.browser.launch import BrowserConfig, Chromium
 from streams.whatsapp.web.browser.profile import Profile, find_browsers
 
 pytestmark = pytest.mark.browser
 
+KILLS = int(os.environ.get("CHAOS_KILLS", "60"))
 # The header of the first fragment of a large record, and less data than it announces.
 UNFINISHED = struct.pack("<IHB", 1234, 20_000, 2) + b"y" * 5_000
-_STORE = """(count) => new Promise((resolve, reject) => {
+_OPEN = """() => new Promise((resolve, reject) => {
   const opening = indexedDB.open("model-storage", 1);
   opening.onupgradeneeded = () => opening.result.createObjectStore("message", { autoIncrement: true });
   opening.onerror = () => reject(opening.error);
   opening.onsuccess = () => {
-    const transaction = opening.result.transaction("message", "readwrite");
-    const store = transaction.objectStore("message");
-    for (let n = 0; n < count; n += 1) store.add("x".repeat(1000));
-    const counting = store.count();
-    transaction.oncomplete = () => resolve(counting.result);
-    transaction.onerror = () => reject(transaction.error);
+    window.database = opening.result;
+    const counting = database.transaction("message").objectStore("message").count();
+    counting.onsuccess = () => resolve(counting.result);
   };
 })"""
+_STORE = """(count) => new Promise((resolve, reject) => {
+  const transaction = database.transaction("message", "readwrite");
+  for (let n = 0; n < count; n += 1) transaction.objectStore("message").add("x".repeat(1000));
+  transaction.oncomplete = () => resolve();
+  transaction.onerror = () => reject(transaction.error);
+})"""
+_STORE_ALWAYS = f"""() => {{
+  const store = {_STORE};
+  window.stored = 0;
+  const next = () => store(300).then(() => {{ window.stored += 300; next(); }});
+  next();
+  next();
+}}"""
 
 
-async def store_and_kill(folder: Path, count: int) -> int:
-    """Start a browser, store messages, and kill it. Returns how many messages were in the database then."""
+@asynccontextmanager
+async def open_page(folder: Path) -> AsyncIterator[tuple[Page, int]]:
+    """A page with an open database, and how many messages this has. At the end, its browser is killed."""
     profile = Profile(folder)
     await profile.acquire()
     browser = await Chromium.launch(BrowserConfig(profile_dir=folder), profile)
@@ -41,9 +59,8 @@ async def store_and_kill(folder: Path, count: int) -> int:
         page = await browser.first_page()
         await page.route("**/*", answer)
         await page.goto("https://web.whatsapp.com/")
-        stored: int = await page.evaluate(_STORE, count)
+        yield page, await page.evaluate(_OPEN)
         kill_browsers(folder)
-        return stored
     finally:
         await browser.close()
         profile.release()
@@ -73,9 +90,31 @@ async def test_an_unfinished_record_does_not_cost_the_database(
 ) -> None:
     """Killed within a record, started, killed again: at the third start all that was stored is there."""
     folder = tmp_path / "main"
-    assert await store_and_kill(folder, 100) == 100
+    async with open_page(folder) as (page, _):
+        await page.evaluate(_STORE, 100)
     (file,) = folder.glob(f"Default/IndexedDB/*.leveldb/{pattern}")
     with file.open("ab") as opened:
         opened.write(UNFINISHED)
-    assert await store_and_kill(folder, count) == 100 + count
-    assert await store_and_kill(folder, 0) == 100 + count
+    async with open_page(folder) as (page, found):
+        assert found == 100
+        await page.evaluate(_STORE, count)
+    async with open_page(folder) as (_, found):
+        assert found == 100 + count
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1200)
+async def test_a_page_that_is_killed_while_it_writes_keeps_what_it_has_stored(
+    tmp_path: Path,
+) -> None:
+    """Whatever the page knew to be stored is there at the next start, after each of many kills."""
+    dice, stored = random.Random(2), 0
+    for number in range(KILLS):
+        folder = tmp_path / str(number // 20)  # a database that is too large makes the test slow
+        stored = stored if number % 20 else 0
+        async with open_page(folder) as (page, found):
+            assert found >= stored, f"after {number} kills"
+            await page.evaluate(_STORE_ALWAYS)
+            await asyncio.sleep(dice.uniform(0.05, 0.6))
+            stored = found + await page.evaluate("window.stored")
+            await asyncio.sleep(dice.uniform(0.0, 0.02))

@@ -29,23 +29,24 @@ def _render_schema(path: Path) -> list[str]:
     schema = json.loads(path.read_text())
     link = f"[`schemas/{path.name}`](../../schemas/{path.name})"
     parts = [f"## {schema['title']}", f"{schema.get('description', '')} {link}".strip()]
-    parts.append(_fields(schema))
-    for name, definition in schema.get("$defs", {}).items():
+    definitions = schema.get("$defs", {})
+    parts.append(_fields(schema, definitions))
+    for name, definition in definitions.items():
         if definition.get("properties"):
             parts += [f"**{name}** {definition.get('description', '')}".strip()]
-            parts.append(_fields(definition))
+            parts.append(_fields(definition, definitions))
         elif "enum" in definition:
             words = ", ".join(code(str(word)) for word in definition["enum"])
             parts.append(f"**{name}**: {words}")
     return parts
 
 
-def _fields(schema: dict[str, Any]) -> str:
+def _fields(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     required = set(schema.get("required", ()))
     rows = []
     for name, field in schema["properties"].items():
         title = f"**{code(name)}**" if name in required else code(name)
-        rows.append((title, _type(field), _description(field)))
+        rows.append((title, _type(field), _description(field, definitions)))
     return table(("field", "type", "meaning"), rows)
 
 
@@ -73,6 +74,11 @@ def _single_type(field: dict[str, Any]) -> str:
     return f"{kind} ({field['format']})" if "format" in field else str(kind)
 
 
-def _description(field: dict[str, Any]) -> str:
-    texts = [branch.get("description", "") for branch in [field, *_branches(field)]]
+def _description(field: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Of the field itself, or of the one definition that it refers to."""
+    branches = _branches(field)
+    texts = [branch.get("description", "") for branch in [field, *branches]]
+    if len(branches) == 1:
+        name = branches[0].get("$ref", "").rpartition("/")[2]
+        texts.append(definitions.get(name, {}).get("description", ""))
     return next((text for text in texts if text), "")

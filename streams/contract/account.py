@@ -50,9 +50,14 @@ class WarmUp(msgspec.Struct, frozen=True, kw_only=True):
     """The step of the warm-up ladder that holds now. Each limit is one of any 24 hours; null: none."""
 
     day: Annotated[int, Meta(ge=1, description="Days since the number was first linked, from 1.")]
-    messages_per_day: Annotated[int, Meta(ge=1)] | None = None
-    new_recipients_per_day: Annotated[int, Meta(ge=1)] | None = None
-    new_recipients_today: Annotated[int, Meta(ge=0)] = 0
+    messages_per_day: Annotated[int, Meta(ge=1, description="The limit of messages.")] | None = None
+    new_recipients_per_day: (
+        Annotated[int, Meta(ge=1, description="The limit of recipients who had no message before.")]
+        | None
+    ) = None
+    new_recipients_today: Annotated[
+        int, Meta(ge=0, description="New recipients in the last 24 hours.")
+    ] = 0
     next_step_at: Annotated[Timestamp, Meta(description="When the next step begins.")] | None = None
 
 
@@ -69,7 +74,10 @@ class SlowReturn(msgspec.Struct, frozen=True, kw_only=True):
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one account at one moment. A field that is not known is null."""
 
-    account: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
+    account: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)", description="The name of the account."),
+    ]
     state: Annotated[
         AccountState,
         Meta(title="AccountState", description="An account sends only while it is `ready`."),
@@ -111,8 +119,10 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
     qr: Annotated[str, Meta(description="The text of the QR code to scan.")] | None = None
     pairing_code: Annotated[str, Meta(description="The code to type into the phone.")] | None = None
-    sent_last_minute: Annotated[int, Meta(ge=0)] = 0
-    sent_today: Annotated[int, Meta(ge=0)] = 0
+    sent_last_minute: Annotated[
+        int, Meta(ge=0, description="Messages sent in the last 60 seconds.")
+    ] = 0
+    sent_today: Annotated[int, Meta(ge=0, description="Messages sent in the last 24 hours.")] = 0
     free_at: (
         Annotated[
             Timestamp,

@@ -8,26 +8,26 @@ from msgspec import Meta
 
 from streams.contract.status import Timestamp
 
-_Count = Annotated[int, Meta(ge=0)]
-
 
 class BatchProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a batch is. A message counts in each status that it has reached: `sent` includes `delivered`."""
 
-    batch_id: str
+    batch_id: Annotated[str, Meta(description="The caller's name for the batch.")]
     total: Annotated[
         int, Meta(ge=0, description="Different messages: one that occurs twice counts once.")
     ]
-    accepted: _Count = 0
-    sent: _Count = 0
-    delivered: _Count = 0
+    accepted: Annotated[int, Meta(ge=0, description="Accepted.")] = 0
+    sent: Annotated[int, Meta(ge=0, description="Sent.")] = 0
+    delivered: Annotated[int, Meta(ge=0, description="Delivered to the recipient's phone.")] = 0
     read: Annotated[int, Meta(ge=0, description="Read or played.")] = 0
-    failed: _Count = 0
-    rejected: _Count = 0
-    expired: _Count = 0
-    cancelled: _Count = 0
-    unknown: _Count = 0
-    started_at: Timestamp
+    failed: Annotated[int, Meta(ge=0, description="Failed: not sent.")] = 0
+    rejected: Annotated[
+        int, Meta(ge=0, description="Rejected: the request is not valid or not allowed.")
+    ] = 0
+    expired: Annotated[int, Meta(ge=0, description="Not sent in time.")] = 0
+    cancelled: Annotated[int, Meta(ge=0, description="Cancelled before they were sent.")] = 0
+    unknown: Annotated[int, Meta(ge=0, description="Nobody knows whether they were sent.")] = 0
+    started_at: Annotated[Timestamp, Meta(description="When its first record was read.")]
     finished_at: (
         Annotated[
             Timestamp, Meta(description="When the last message was sent, or ended otherwise.")

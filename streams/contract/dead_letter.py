@@ -65,14 +65,16 @@ class DeadLetterInfo(
         ),
     ]
     reason: Annotated[str, Meta(description="The code of the error.")]
-    error_class: Annotated[ErrorClass, Meta(title="ErrorClass")]
+    error_class: Annotated[
+        ErrorClass, Meta(title="ErrorClass", description="What wa-streams does about the error.")
+    ]
     message: Annotated[str, Meta(description="What went wrong, as a text for people.")]
     attempts: Annotated[_NonNegative, Meta(description="How many attempts were made.")]
-    first_failed_at: Timestamp
-    last_failed_at: Timestamp
-    topic: str
-    partition: _NonNegative
-    offset: _NonNegative
+    first_failed_at: Annotated[Timestamp, Meta(description="When the first attempt failed.")]
+    last_failed_at: Annotated[Timestamp, Meta(description="When the last attempt failed.")]
+    topic: Annotated[str, Meta(description="The topic of the original record.")]
+    partition: Annotated[_NonNegative, Meta(description="The partition of the original record.")]
+    offset: Annotated[_NonNegative, Meta(description="The offset of the original record.")]
     timestamp: Annotated[
         int, Meta(description="Kafka's timestamp of the original record, in epoch milliseconds.")
     ]

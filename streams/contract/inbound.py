@@ -51,25 +51,25 @@ class InboundMedia(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class InboundLocation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A place."""
 
-    latitude: float
-    longitude: float
-    name: str | None = None
-    address: str | None = None
+    latitude: Annotated[float, Meta(description="Degrees north.")]
+    longitude: Annotated[float, Meta(description="Degrees east.")]
+    name: Annotated[str, Meta(description="The name of the place.")] | None = None
+    address: Annotated[str, Meta(description="The address of the place.")] | None = None
 
 
 class InboundContact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A contact card."""
 
-    name: str
+    name: Annotated[str, Meta(description="The name on the card.")]
     phones: Annotated[tuple[str, ...], Meta(description="As they are written in the card.")] = ()
 
 
 class InboundPoll(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A poll."""
 
-    question: str
-    options: tuple[str, ...] = ()
-    multiple: bool = False
+    question: Annotated[str, Meta(description="The question.")]
+    options: Annotated[tuple[str, ...], Meta(description="What can be chosen.")] = ()
+    multiple: Annotated[bool, Meta(description="More than one option may be chosen.")] = False
 
 
 class InboundMessage(
@@ -87,8 +87,10 @@ class InboundMessage(
     whatsapp_id: Annotated[
         str, Meta(description="WhatsApp's id. An edit, a revoke and a reaction have their own.")
     ]
-    type: Annotated[InboundType, Meta(title="InboundType")]
-    at: Timestamp
+    type: Annotated[
+        InboundType, Meta(title="InboundType", description="What kind of message it is.")
+    ]
+    at: Annotated[Timestamp, Meta(description="When it was written, as WhatsApp says.")]
     group: Annotated[str, Meta(description="The group, if it was written in one.")] | None = None
     name: (
         Annotated[str, Meta(description="What the writer calls himself: it proves nothing.")] | None
@@ -109,7 +111,7 @@ class InboundMessage(
     ) = None
     media: InboundMedia | None = None
     location: InboundLocation | None = None
-    contacts: tuple[InboundContact, ...] = ()
+    contacts: Annotated[tuple[InboundContact, ...], Meta(description="Contact cards.")] = ()
     poll: InboundPoll | None = None
     is_video: Annotated[bool, Meta(description="Of a call.")] | None = None
     original_type: (

@@ -60,8 +60,8 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     id: Annotated[
         str, Meta(description="The id of the request. Another recipient may have the same id.")
     ]
-    status: Annotated[Status, Meta(title="MessageStatus")]
-    at: Timestamp
+    status: Annotated[Status, Meta(title="MessageStatus", description="What happened to it.")]
+    at: Annotated[Timestamp, Meta(description="When it happened.")]
     to: (
         Annotated[
             str,
@@ -81,7 +81,9 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         | None
     ) = None
     account: Annotated[str, Meta(description="The sending account.")] | None = None
-    whatsapp_id: str | None = None
+    whatsapp_id: (
+        Annotated[str, Meta(description="WhatsApp's id of the message, once it has one.")] | None
+    ) = None
     attempt: Annotated[int, Meta(ge=1, description="How many attempts were made.")] | None = None
     reason: (
         Annotated[Reason, Meta(title="QueuedReason", description="Why the message waits.")] | None
@@ -93,7 +95,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         Annotated[int, Meta(ge=0, description="Messages ahead of it for this phone.")] | None
     ) = None
     error: ErrorInfo | None = None
-    batch_id: str | None = None
+    batch_id: Annotated[str, Meta(description="The `batch_id` of the request.")] | None = None
     template: (
         Annotated[
             str,

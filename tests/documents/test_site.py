@@ -14,6 +14,7 @@ import yaml
 
 from docs.generate import __main__ as generate
 from docs.generate import site_source
+from docs.generate.records import render_records
 
 ROOT = Path(__file__).parents[2]
 BUILDER = ROOT / ".tools" / "venv" / "bin" / "zensical"
@@ -41,6 +42,13 @@ def test_the_reference_is_current() -> None:
     """`make docs` writes it."""
     assert generate.find_stale() == []
     assert generate.main(["--check"]) == 0
+
+
+def test_each_field_of_a_record_has_a_meaning() -> None:
+    """Where the type of the record defines it, so that the JSON Schema has it too."""
+    rows = [line for line in render_records().splitlines() if re.match(r"\| \**`", line)]
+    assert len(rows) > 100
+    assert [row for row in rows if not row.split(" | ", 2)[2].strip(" |")] == []
 
 
 def test_the_site_has_no_broken_link(tmp_path: Path) -> None:

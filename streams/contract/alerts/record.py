@@ -22,7 +22,9 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     alert: Annotated[
         str, Meta(pattern=r"^[a-z][a-z_]{0,63}$(?!\n)", description="The name of the alert.")
     ]
-    state: Annotated[AlertState, Meta(title="AlertState")]
+    state: Annotated[
+        AlertState, Meta(title="AlertState", description="Whether the alert was raised or cleared.")
+    ]
     severity: Annotated[
         AlertSeverity,
         Meta(

@@ -56,15 +56,25 @@ def build_schemas() -> dict[str, Schema]:
 
 def _build_schema(name: str, type_: type[msgspec.Struct], title: str, topic: str) -> Schema:
     (root,), definitions = msgspec.json.schema_components([type_], ref_template="#/$defs/{name}")
+    for definition in definitions.values():
+        _describe_tag(definition)
     body = definitions.pop(root["$ref"].rpartition("/")[2])
     head = {"$schema": _DRAFT, "$id": f"urn:wa-streams:{name}:1"}
     tail = {"$defs": definitions} if definitions else {}
     return head | body | {"title": title, "description": f"{body['description']} {topic}"} | tail
 
 
+def _describe_tag(definition: Schema) -> None:
+    """The field that tells a kind of content from the others comes from the struct's tag, without a meaning."""
+    tag = definition.get("properties", {}).get("type", {})
+    if len(tag.get("enum", ())) == 1:
+        tag.setdefault("description", "The kind of content.")
+
+
 def _complete_request(schema: Schema) -> None:
     """Add the fields that exclude each other, and the other kinds of request."""
     schema["properties"]["type"] = {"type": "null", "description": "A message has no type."}
+    schema["properties"]["content"]["description"] = "What is sent."
     schema["allOf"] = [
         _exactly_one("to", "phoneNumber"),
         _exactly_one("content", "text", "message"),

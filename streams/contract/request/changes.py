@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from streams.contract.errors import InvalidRequest
 from streams.contract.request.content import TextBody
-from streams.contract.request.form import MAX_ID_CHARACTERS, is_id
+from streams.contract.request.form import MAX_ID_CHARACTERS, RECORD_TYPE, is_id
 from streams.contract.wording import describe
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
@@ -32,7 +32,7 @@ class EditedText(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
 class EditForm(msgspec.Struct, frozen=True, kw_only=True):
     """Gives a message that was sent another text, or another caption."""
 
-    type: Literal["edit"]
+    type: Annotated[Literal["edit"], RECORD_TYPE]
     to: _To
     id: _MessageId
     content: EditedText
@@ -42,7 +42,7 @@ class EditForm(msgspec.Struct, frozen=True, kw_only=True):
 class RevokeForm(msgspec.Struct, frozen=True, kw_only=True):
     """Deletes a message for everyone. One that still waits is cancelled."""
 
-    type: Literal["revoke"]
+    type: Annotated[Literal["revoke"], RECORD_TYPE]
     to: _To
     id: _MessageId
     request_id: _RequestId | None = None

@@ -149,7 +149,7 @@ class _MediaBase(_ContentBase, frozen=True):
         ]
         | None
     ) = None
-    caption: Annotated[str, Meta(max_length=1024)] | None = None
+    caption: Annotated[str, Meta(max_length=1024, description="The text below it.")] | None = None
     voice: Annotated[bool, Meta(description="Show the audio as a voice message.")] | None = None
 
     def __post_init__(self) -> None:
@@ -187,26 +187,36 @@ class StickerContent(_MediaBase, frozen=True, tag="sticker"):
 class LocationContent(_ContentBase, frozen=True, tag="location"):
     """A location, in degrees."""
 
-    latitude: Annotated[float, Meta(ge=-90, le=90)]
-    longitude: Annotated[float, Meta(ge=-180, le=180)]
-    name: _PlaceText | None = None
-    address: _PlaceText | None = None
+    latitude: Annotated[float, Meta(ge=-90, le=90, description="Degrees north.")]
+    longitude: Annotated[float, Meta(ge=-180, le=180, description="Degrees east.")]
+    name: Annotated[_PlaceText, Meta(description="The name of the place.")] | None = None
+    address: Annotated[_PlaceText, Meta(description="The address of the place.")] | None = None
 
 
 class ContactContent(_ContentBase, frozen=True, tag="contact"):
     """A contact card."""
 
-    name: _Name
-    phones: Annotated[list[_ContactPhone], Meta(min_length=1, max_length=20)]
+    name: Annotated[_Name, Meta(description="The name on the card.")]
+    phones: Annotated[
+        list[_ContactPhone],
+        Meta(min_length=1, max_length=20, description="The phone numbers, each read like `to`."),
+    ]
 
 
 class PollContent(_ContentBase, frozen=True, tag="poll"):
     """A question with options to choose from."""
 
-    question: Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
+    question: Annotated[
+        str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK, description="The question.")
+    ]
     options: Annotated[
         list[_PollOption],
-        Meta(min_length=2, max_length=12, extra_json_schema={"uniqueItems": True}),
+        Meta(
+            min_length=2,
+            max_length=12,
+            description="What can be chosen.",
+            extra_json_schema={"uniqueItems": True},
+        ),
     ]
     multiple: Annotated[bool, Meta(description="More than one option may be chosen.")] | None = None
 

@@ -26,6 +26,7 @@ _ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 _ID_REGEX = re.compile(_ID_PATTERN)
 
 _PhoneText = Annotated[str, Meta(min_length=1, max_length=128)]
+RECORD_TYPE = Meta(description="The kind of request.")
 _Timestamp = Annotated[datetime, Meta(tz=True)]
 
 
@@ -104,7 +105,16 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    category: Annotated[Category, Meta(title="Category")] | None = None
+    category: (
+        Annotated[
+            Category,
+            Meta(
+                title="Category",
+                description="Quiet hours hold back marketing, and an opt-out rejects it. Default: transactional.",
+            ),
+        ]
+        | None
+    ) = None
     send_at: (
         Annotated[
             _Timestamp, Meta(description="Do not send before this time; RFC 3339 with a time zone.")
@@ -138,7 +148,10 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    reply_to: WhatsAppId | None = None
+    reply_to: (
+        Annotated[WhatsAppId, Meta(description="The WhatsApp id of the message it replies to.")]
+        | None
+    ) = None
     batch_id: (
         Annotated[str, _id_meta("The caller's name for messages that belong together.")] | None
     ) = None

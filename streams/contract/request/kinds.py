@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from streams.contract.errors import InvalidRequest
 from streams.contract.headers import TraceContext
-from streams.contract.request.form import MAX_ID_CHARACTERS, is_id
+from streams.contract.request.form import MAX_ID_CHARACTERS, RECORD_TYPE, is_id
 from streams.contract.wording import describe
 
 MAX_MEMBERS: Final = 1000  # of one record
@@ -30,7 +30,7 @@ _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 class BatchForm(msgspec.Struct, frozen=True, kw_only=True):
     """Many messages in one record. A larger batch is several records with the same `batch_id`."""
 
-    type: Literal["batch"]
+    type: Annotated[Literal["batch"], RECORD_TYPE]
     batch_id: Annotated[
         str,
         Meta(
@@ -74,7 +74,7 @@ class BatchForm(msgspec.Struct, frozen=True, kw_only=True):
 class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
     """Withdraws one message (`to` and `id`), all that wait for a recipient (`to`), or a batch (`batch_id`)."""
 
-    type: Literal["cancel"]
+    type: Annotated[Literal["cancel"], RECORD_TYPE]
     to: (
         Annotated[
             str,
@@ -102,7 +102,7 @@ class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
 class ConsentForm(msgspec.Struct, frozen=True, kw_only=True):
     """Sets whether a recipient gets marketing messages."""
 
-    type: Literal["consent"]
+    type: Annotated[Literal["consent"], RECORD_TYPE]
     to: Annotated[
         str, Meta(min_length=1, max_length=128, description="The recipient's phone number.")
     ]
@@ -119,7 +119,7 @@ class ConsentForm(msgspec.Struct, frozen=True, kw_only=True):
 class ForgetForm(msgspec.Struct, frozen=True, kw_only=True):
     """Forgets a recipient: what waits is cancelled, and everything that is stored of the recipient is removed."""
 
-    type: Literal["forget"]
+    type: Annotated[Literal["forget"], RECORD_TYPE]
     to: Annotated[
         str,
         Meta(min_length=1, max_length=128, description="The recipient's phone number, or a group."),

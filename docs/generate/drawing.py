@@ -3,6 +3,9 @@
 from typing import Final
 
 _FILL: Final = {"topic": "#fff3d6", "process": "#d8efe9", "other": "#e6e6f5"}
+# The widest that a character of the usual fonts is on average: of a name (13, bold), and of a line below it (11).
+_CHARACTER_WIDTHS: Final = (8.6, 5.8)
+_MARGIN: Final = 4
 _HEAD: Final = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{title}"
   font-family="system-ui, sans-serif" font-size="13">
@@ -18,8 +21,16 @@ def picture(title: str, width: int, height: int, *shapes: str) -> str:
 
 
 def box(kind: str, at: tuple[int, int], size: tuple[int, int], *lines: str) -> str:
-    """A box of a kind, with its name and smaller lines below it."""
+    """A box of a kind, with its name and smaller lines below it.
+
+    Raises:
+        ValueError: a line may be wider than the box.
+    """
     (x, y), (width, height) = at, size
+    for number, line in enumerate(lines):
+        needed = len(line) * _CHARACTER_WIDTHS[min(number, 1)] + 2 * _MARGIN
+        if needed > width:
+            raise ValueError(f"{line!r} needs a box of {needed:.0f}, and has {width}")
     first_y = y + height / 2 - (len(lines) - 1) * 8 + 4.5
     shapes = [
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="5" fill="{_FILL[kind]}" stroke="#777"/>'

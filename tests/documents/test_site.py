@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from docs.generate import __main__ as generate
-from docs.generate import site_source
+from docs.generate import drawing, site_source
 from docs.generate.records import render_records
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,13 @@ def test_each_page_is_in_the_navigation() -> None:
     listed = list(pages_of(CONFIG["nav"]))
     pages = [str(path) for path in site_source.find_files() if path.suffix == ".md"]
     assert sorted(listed) == sorted(pages)
+
+
+def test_a_text_that_is_wider_than_its_box_is_not_drawn() -> None:
+    """It would cross the border."""
+    assert "wa.internal.phone" in drawing.box("topic", (0, 0), (170, 40), "wa.internal.phone")
+    with pytest.raises(ValueError, match="needs a box of"):
+        drawing.box("topic", (0, 0), (140, 40), "wa.internal.phone")
 
 
 def test_pictures_are_small_and_shown() -> None:

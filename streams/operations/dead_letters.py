@@ -18,7 +18,7 @@ from streams.contract.status import StatusEvent
 from streams.kafka import connection
 from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
-from streams.operations import replaying
+from streams.operations.replays import publishing
 from streams.operations.selection import DeadLetterFilter, read_addressee, select
 from streams.settings import Settings
 
@@ -90,7 +90,7 @@ async def replay(
     """
     async with open_reader(settings, names(settings).status) as reader:
         await reader.seek_to_end()
-        results = await replaying.replay(
+        results = await publishing.replay(
             settings, letters, rate_per_s, is_forced=is_forced, on_progress=on_progress
         )
         replays = [Replay(result.letter, result.refusal) for result in results]

@@ -18,7 +18,7 @@ from streams.domain.phone.events import SourceRecord
 from streams.kafka import admin
 from streams.kafka.connection import producer_options
 from streams.kafka.topics import names
-from streams.operations.replaying import extract_member
+from streams.operations.replays.publishing import extract_member
 from streams.settings import Settings
 from tests.cli.conftest import Command
 from tests.cli.test_dead_letters import outbound

@@ -259,3 +259,18 @@ async def test_a_dispatcher_that_evaluates_the_alerts_is_known_by_its_samples(
 
         await wait_until(read_time)
         assert await read_time() == pytest.approx(topics.now_s, abs=600)
+
+
+async def test_a_dead_letter_says_what_became_of_it(topics: Topics, tmp_path: Path) -> None:
+    """An acceptance after the failure is a replay, and the last status says how that goes."""
+
+    async def has_become(model: ReadModel, expected: str) -> bool:
+        page = await model.read(lambda c: letters.list_dead_letters(c, {"batch_id": "b-1"}, 10, 0))
+        return [row["afterwards"] for row in page.rows] == [expected]
+
+    async with follow(topics, tmp_path / "model") as model:
+        await wait_until(lambda: has_become(model, "not replayed"))
+        await topics.put_event("b-1/0", "accepted", 5.0, to=OTHER_PHONE, suffix="2")
+        await wait_until(lambda: has_become(model, "replayed, waiting"))
+        await topics.put_event("b-1/0", "sent", 4.0, to=OTHER_PHONE, suffix="2")
+        await wait_until(lambda: has_become(model, "replayed, sent"))

@@ -18,11 +18,12 @@ from streams.operations import dead_letters as operations
 from streams.operations.dead_letters import Replay
 from streams.operations.errors import CommandFailed
 from streams.operations.queue import parse_recipient
+from streams.operations.replays.results import READ_TIMEOUT_S, read_results
 from streams.operations.selection import DeadLetterFilter, read_addressee, select
 from streams.settings import Settings, load
 
 _COLUMNS = ("failed", "to", "reason", "class", "outcome")
-_DETAILS = ("id", "request_id", "batch_id", "attempts", "account")
+_DETAILS = ("id", "request_id", "batch_id", "attempts", "account", "afterwards")
 _REPLAY_COLUMNS = ("result", "to", "reason", "status", "status_reason")
 _REPLAY_DETAILS = ("id", "request_id", "message")
 
@@ -37,17 +38,31 @@ def dlq() -> None:
 @click.option("--replayed", is_flag=True, help="include those whose replay failed again")
 @output.json_option
 def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
-    """List dead letters, oldest first."""
+    """List dead letters, oldest first, and what became of each: whether it was replayed, and sent."""
     settings = run_dir.resolve_kafka(load())
     letter_filter = _make_filter(settings, filters)
     letters = asyncio.run(operations.read_letters(settings))
     region = settings.default_region
     selected = select(letters, letter_filter, region=region, include_replayed=replayed)
-    rows = [_to_row(letter, region) for letter in selected]
+    results = _read_results(settings, letters, selected)
+    rows = [_to_row(letter, region) | results[letter.info.id] for letter in selected]
     if not as_json:
         rows = [row | {"failed": format_minute(row["last_failed_at"])} for row in rows]
     output.print_records(rows, _COLUMNS, _DETAILS, as_json=as_json)
     output.print_note(f"{len(rows)} dead letters")
+
+
+def _read_results(
+    settings: Settings, letters: list[DeadLetter], selected: list[DeadLetter]
+) -> dict[str, dict[str, Any]]:
+    """The field of each row. Null: the statuses are too many to be read in a moment."""
+    results = asyncio.run(read_results(settings, letters, selected))
+    if missing := len({letter.info.id for letter in selected} - results.keys()):
+        output.print_note(
+            f"what became of {missing} dead letters could not be read within {READ_TIMEOUT_S:g} s: "
+            "select newer ones, for example with --since"
+        )
+    return {letter.info.id: {"afterwards": results.get(letter.info.id)} for letter in selected}
 
 
 def _make_filter(settings: Settings, filters: dict[str, Any]) -> DeadLetterFilter:
@@ -67,8 +82,10 @@ def show(id: str, as_json: bool) -> None:
     selected = select(letters, DeadLetterFilter(ids=(id,)), include_replayed=True)
     if not selected:
         raise CommandFailed(f"there is no dead letter {id}: `wa-streams dlq list` lists them")
+    results = _read_results(settings, letters, selected)
     for letter in selected:
-        fields = _to_row(letter, settings.default_region) | _original_record(letter)
+        fields = _to_row(letter, settings.default_region) | results[letter.info.id]
+        fields |= _original_record(letter)
         if as_json:
             output.print_json(fields)
         else:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 
 from streams.console.model.queries import Page, Row
+from streams.operations.replays.results import describe_result
 
 # The fields of a filter, each with its condition.
 CONDITIONS: Final = {
@@ -23,7 +24,7 @@ _NOT_REPLAYED: Final = (
     "NOT EXISTS (SELECT 1 FROM dead_letters AS later WHERE later.replay_of = d.id)"
 )
 _COLUMNS: Final = """d.id, d.at_s, d.request_id, d.recipient, d.batch_id, d.reason, d.error_class, d.account,
-    d.outcome, d.message, d.attempts, d.replay_of, m.status AS message_status"""
+    d.outcome, d.message, d.attempts, d.replay_of, m.status AS message_status, m.accepted_at_s"""
 # Its message may have been sent since, by a replay.
 _MESSAGE: Final = "LEFT JOIN messages AS m ON m.recipient = d.recipient AND m.id = d.request_id"
 
@@ -39,7 +40,7 @@ def list_dead_letters(
         ORDER BY d.at_s DESC LIMIT ? OFFSET ?""",
         (*(value for _, value in given), limit + 1, offset),
     ).fetchall()
-    return Page([dict(row) for row in rows[:limit]], len(rows) > limit)
+    return Page([_add_result(dict(row)) for row in rows[:limit]], len(rows) > limit)
 
 
 def find_dead_letter(connection: sqlite3.Connection, id: str) -> Row | None:
@@ -52,13 +53,24 @@ def find_dead_letter(connection: sqlite3.Connection, id: str) -> Row | None:
     ).fetchone()
     if row is None:
         return None
-    letter = dict(row)
+    letter = _add_result(dict(row))
     payload: bytes = letter["payload"] or b""
     return letter | {
         "headers": orjson.loads(letter["headers"]),
         "payload": _format_payload(payload),
         "is_cut": letter["payload_bytes"] > len(payload),
     }
+
+
+def _add_result(letter: Row) -> Row:
+    """What became of it since; nothing is said of a message that is not known here (any more)."""
+    status, accepted_at_s = letter["message_status"], letter["accepted_at_s"]
+    result = describe_result(
+        status,
+        is_accepted=accepted_at_s is not None and accepted_at_s > letter["at_s"],
+        is_dead_again=letter.get("replaced_by") is not None,
+    )
+    return letter | {"afterwards": result if status or letter.get("replaced_by") else ""}
 
 
 def _format_payload(payload: bytes) -> str:

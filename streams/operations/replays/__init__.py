@@ -1,0 +1,1 @@
+"""Replays of dead letters: what publishes them, and what became of them."""

@@ -25,6 +25,7 @@ from streams.domain.phone.events import (
     RequestReceived,
     Result,
     SourceRecord,
+    TimerFired,
 )
 from streams.domain.phone.lifecycle import Absent, IllegalTransition, Stage
 from streams.domain.phone.state import Message, Phone
@@ -174,16 +175,26 @@ class PhoneWorld:
         assert self.row.in_flight is not None
         in_flight = self.row.in_flight
         return self.apply(
-            Outcome(
+            make_outcome(
+                result,
                 phone=self.phone,
                 id=in_flight.id,
                 dispatch_number=in_flight.dispatch_number,
                 account=in_flight.account,
-                whatsapp_id=f"3EB0{in_flight.id}",
-                result=result,
                 chat_id=chat_id,
             )
         )
+
+    def fire_timer(self) -> list[Effect]:
+        """The phone's timer fires now."""
+        assert self.row is not None
+        return self.apply(TimerFired(phone=self.phone, timer_version=self.row.timer_version))
+
+    def wait_for_timer(self) -> list[Effect]:
+        """The phone's timer fires at its time; now, if it waits for none."""
+        assert self.row is not None
+        self.now_s = max(self.now_s, self.row.timer_at_s)
+        return self.fire_timer()
 
     def report_overdue(self) -> list[Effect]:
         """The dispatch that is in flight has no outcome."""
@@ -214,3 +225,26 @@ class PhoneWorld:
     def dead_letters(self) -> list[PublishDeadLetter]:
         """The dead letters."""
         return [effect for effect in self.effects if isinstance(effect, PublishDeadLetter)]
+
+
+def make_outcome(
+    result: Result,
+    *,
+    phone: str = PHONE,
+    id: str = "a",
+    dispatch_number: int = 1,
+    account: str = "main",
+    chat_id: str | None = None,
+    accepted_offset: int = -1,
+) -> Outcome:
+    """What the sender of this dispatch publishes."""
+    return Outcome(
+        phone=phone,
+        id=id,
+        dispatch_number=dispatch_number,
+        account=account,
+        whatsapp_id=f"3EB0{id}",
+        result=result,
+        chat_id=chat_id,
+        accepted_offset=accepted_offset,
+    )

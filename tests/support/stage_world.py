@@ -18,7 +18,6 @@ from streams.domain.phone import events
 from streams.domain.phone.events import (
     Event,
     Failed,
-    Outcome,
     RequestInfo,
     RequestReceived,
     SourceRecord,
@@ -30,6 +29,7 @@ from streams.testing.memory_table import (
     InMemoryStageMetrics,
     InMemoryTable,
 )
+from streams.testing.phone_world import make_outcome
 
 PHONE = "+60123456789"
 NOW_S = 1_000_000.0
@@ -92,11 +92,4 @@ def request(request_id: str, offset: int = 0) -> RequestReceived:
     )
 
 
-FAILED = Outcome(
-    phone=PHONE,
-    id="a",
-    dispatch_number=1,
-    account="main",
-    whatsapp_id="3EB0",
-    result=Failed(error=Error("media_rejected")),
-)
+FAILED = make_outcome(Failed(error=Error("media_rejected")))

@@ -4,9 +4,10 @@ import pytest
 
 from streams.dispatch.flights.claim_reader import ClaimsUnreadable
 from streams.dispatch.flights.resolver import DEFAULT_PATIENCE
-from streams.domain.phone.events import Outcome, Sent
+from streams.domain.phone.events import Sent
 from streams.domain.phone.state import State
 from streams.domain.sending.claim import Claim
+from streams.testing.phone_world import make_outcome
 from tests.dispatch.flights.flight_world import PHONE, POLICY, FlightWorld
 
 TIMEOUT_S = POLICY.dispatch_timeout_s
@@ -113,10 +114,7 @@ def test_a_living_sender_has_more_time(world: FlightWorld) -> None:
 
 def test_a_sender_that_answers_leaves_nothing_to_do(world: FlightWorld) -> None:
     """Its outcome comes before the deadline."""
-    outcome = Outcome(
-        phone=PHONE, id="a", dispatch_number=1, account="main", whatsapp_id="x", result=Sent(at_s=5.0)
-    )  # fmt: skip
-    world.publish(outcome)
+    world.publish(make_outcome(Sent(at_s=5.0)))
     world.resolve(after_s=10 * ENDS_AFTER_S)
     assert world.outcome_count == 1
     assert world.claims.reads == []

@@ -7,8 +7,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, Effect, PublishForgetReport
-from streams.domain.phone.events import Deferred, TimerFired
-from streams.testing.phone_world import PHONE
+from streams.domain.phone.events import Deferred
 from tests.domain.phone.phone_rules import errors
 from tests.domain.phone.test_step_properties import PhoneMachine
 
@@ -44,8 +43,7 @@ class TwoAccountsMachine(PhoneMachine):
         pinned = {m.pinned_to for m in self.world.messages.values()}
         self.world.accounts = {n: Capacity(n not in pinned, 2) for n in ACCOUNTS}
         self.world.now_s += 300
-        assert self.world.row
-        self.world.apply(TimerFired(phone=PHONE, timer_version=self.world.row.timer_version))
+        self.world.fire_timer()
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(until_in_s=st.floats(-10, 300), arrives=st.booleans(), is_held_back=st.booleans())

@@ -5,9 +5,9 @@ import pytest
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishStatus
-from streams.domain.phone.events import Deferred, Sent, TimerFired
+from streams.domain.phone.events import Deferred, Sent
 from streams.domain.phone.state import Closure, Wait, decode_phone, encode_phone
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PhoneWorld
 
 REFUSED = Error("new_chats_restricted")
 LOCKED = Capacity(True, 8, is_new_chat_allowed=False)
@@ -31,12 +31,6 @@ def hand_back(world: PhoneWorld, until_s: float, *, in_doubt: bool = False) -> N
 def dispatches(world: PhoneWorld) -> list[tuple[str, str]]:
     """What was dispatched so far, and to which account."""
     return [(e.id, e.account) for e in world.effects if isinstance(e, Dispatch)]
-
-
-def wake(world: PhoneWorld) -> None:
-    """The timer of the row fires."""
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def last_queued(world: PhoneWorld) -> PublishStatus:
@@ -71,7 +65,7 @@ def test_without_another_account_it_waits_until_the_end(world: PhoneWorld) -> No
     assert world.row.waits == (Wait("no_account", None, 1, without_new_chats=("main",)),)
     assert decode_phone(encode_phone(world.row)) == world.row
     world.now_s = until_s
-    wake(world)
+    world.fire_timer()
     assert dispatches(world) == [("a", "main"), ("a", "main")]
     assert world.row.closures == {}
 
@@ -82,7 +76,7 @@ def test_an_account_that_may_open_chats_again_opens_at_once(world: PhoneWorld) -
     hand_back(world, world.now_s + 86_400)
     world.now_s += 60
     world.accounts = {"main": Capacity(True, 8)}
-    wake(world)
+    world.fire_timer()
     assert dispatches(world) == [("a", "main"), ("a", "main")]
 
 
@@ -94,7 +88,7 @@ def test_the_first_account_that_opens_again_is_the_one_that_counts(world: PhoneW
     hand_back(world, world.now_s + 60)
     assert last_queued(world).due_at_s == world.now_s + 60
     world.now_s += 60
-    wake(world)
+    world.fire_timer()
     _, second, third = dispatches(world)
     assert third == second
 
@@ -122,7 +116,7 @@ def test_an_attempt_in_doubt_goes_to_its_account_all_the_same(world: PhoneWorld)
     world.submit("u", "urgent", account="main")
     hand_back(world, world.now_s + 600)
     world.now_s += 30
-    wake(world)
+    world.fire_timer()
     assert dispatches(world)[-1] == ("a", "main")
 
 
@@ -147,7 +141,7 @@ def test_a_contradiction_does_not_make_a_loop(
         assert world.row is not None
         gaps_s.append(world.row.timer_at_s - world.now_s)
         world.now_s = world.row.timer_at_s
-        wake(world)
+        world.fire_timer()
     assert gaps_s == [0.5, 1, 2, 4, 8, 16, 30, 30]
 
 
@@ -159,5 +153,5 @@ def test_a_restricted_account_does_not_hold_back_a_message_from_another(world: P
     assert last_queued(world).due_at_s == until_s
     world.accounts = {"main": Capacity(False, 0), "other": Capacity(True, 1)}
     world.now_s += 1
-    wake(world)
+    world.fire_timer()
     assert dispatches(world) == [("a", "main"), ("a", "other")]

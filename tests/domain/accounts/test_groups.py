@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishStatus
-from streams.domain.phone.events import Failed, Sent, TimerFired
+from streams.domain.phone.events import Failed, Sent
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import QuietHours
 from streams.testing.phone_world import PhoneWorld
@@ -81,8 +81,7 @@ def test_it_waits_for_an_account_that_is_down() -> None:
     (queued,) = [e for e in world.effects if isinstance(e, PublishStatus) and e.status == "queued"]
     assert queued.reason == "no_account"
     world.accounts = {"main": READY, "other": READY}
-    assert world.row is not None
-    world.apply(TimerFired(phone=GROUP, timer_version=world.row.timer_version))
+    world.fire_timer()
     assert list_dispatches(world) == [("a", "main"), ("a", "other")]
 
 

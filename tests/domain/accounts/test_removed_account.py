@@ -14,10 +14,10 @@ from streams.domain.accounts.requests import (
 )
 from streams.domain.accounts.routing import Availability, Capacity
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, TimerFired
+from streams.domain.phone.events import Deferred
 from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import Phone, Wait
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PhoneWorld
 
 REMOVED = Capacity(is_ready=False, free_slots=0, is_removed=True)
 OTHER = Capacity(is_ready=True, free_slots=1)
@@ -30,18 +30,12 @@ def world() -> PhoneWorld:
     return PhoneWorld(accounts={"main": Capacity(is_ready=False, free_slots=0)})
 
 
-def wake(world: PhoneWorld) -> None:
-    """The phone's turn has come."""
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
-
-
 def test_what_requires_it_fails(world: PhoneWorld) -> None:
     """It was accepted, so it is not rejected; its dead letter can be replayed."""
     world.submit("a", account="main")
     world.submit("b", account="main")
     world.accounts = {"main": REMOVED}
-    wake(world)
+    world.fire_timer()
     assert world.statuses("a") == ["accepted", "queued", "failed"]
     assert [letter.error.code for letter in world.dead_letters()] == ["unknown_account"] * 2
 
@@ -50,7 +44,7 @@ def test_what_may_use_others_moves(world: PhoneWorld) -> None:
     """The conversation's account is gone."""
     world.submit("a")
     world.accounts = {"main": REMOVED, "other": OTHER}
-    wake(world)
+    world.fire_timer()
     assert world.dispatched_ids() == ["a"]
 
 
@@ -67,12 +61,12 @@ def test_what_is_in_doubt_there_ends_as_unknown(world: PhoneWorld) -> None:
     world.submit("a", account="main")
     world.conclude(IN_DOUBT)
     world.accounts = {"main": REMOVED, "other": OTHER}
-    wake(world)
+    world.fire_timer()
     world.submit("b")
     assert world.dispatched_ids() == ["a", "b"]
     world.conclude(Deferred(error=Error("disconnected")))
     world.now_s += world.policy.unknown_after_s
-    wake(world)
+    world.fire_timer()
     assert world.statuses("a")[-1] == "unknown"
 
 

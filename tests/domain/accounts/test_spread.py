@@ -17,10 +17,10 @@ from streams.domain.accounts.routing import (
 )
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch
-from streams.domain.phone.events import Deferred, TimerFired
+from streams.domain.phone.events import Deferred
 from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.testing.fixed_capacities import FixedCapacities
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PhoneWorld
 
 PHONES = tuple(f"+60{number}" for number in range(123_450_000, 123_451_000))
 NAMES = ("main", "sales", "support", "a", "b", "c", "account-7", "account-8")
@@ -96,7 +96,6 @@ def test_a_message_that_a_cap_sends_back_moves(held_s: float, account: str) -> N
     world.conclude(Deferred(error=Error("account_daily_cap"), until_s=world.now_s + held_s))
     world.accounts = {"main": Capacity(held_s < MAX_BUSY_S, 8), "other": Capacity(True, 8)}
     world.now_s += 61
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+    world.fire_timer()
     dispatches = [effect for effect in world.effects if isinstance(effect, Dispatch)]
     assert [each.account for each in dispatches] == ["main", account]

@@ -21,7 +21,6 @@ from streams.domain.phone.events import (
     RetentionElapsed,
     Sent,
     SourceRecord,
-    TimerFired,
 )
 from streams.domain.phone.handlers.consent import MAX_REJECTED_PER_EVENT
 from streams.domain.phone.state import State
@@ -123,8 +122,7 @@ def test_an_attempt_in_doubt_is_reconciled_and_not_submitted_again(world: PhoneW
     world.apply(word("STOP"))
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     world.now_s += 60
-    assert world.row is not None
-    effects = world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+    effects = world.fire_timer()
     (dispatch,) = [effect for effect in effects if isinstance(effect, Dispatch)]
     assert 0 < dispatch.submit_before_s <= world.now_s
     world.conclude(Sent(at_s=world.now_s))

@@ -17,7 +17,6 @@ from streams.domain.phone.events import (
     ScheduleDue,
     Sent,
     SourceRecord,
-    TimerFired,
 )
 from streams.domain.phone.state import State
 from streams.domain.policy import Policy
@@ -134,9 +133,7 @@ def _wake(world: PhoneWorld) -> list[Effect]:
         if message.wake_at_s and message.wake_at_s <= world.now_s:
             effects += world.apply(ScheduleDue(phone=PHONE, id=message.id))
     if world.row is not None and world.row.timer_at_s:
-        world.now_s = max(world.now_s, world.row.timer_at_s)
-        event = TimerFired(phone=PHONE, timer_version=world.row.timer_version)
-        effects += world.apply(event)
+        effects += world.wait_for_timer()
     return effects
 
 

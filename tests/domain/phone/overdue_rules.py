@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from streams.domain.phone.events import Outcome, Sent
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.domain.phone.events import Sent
+from streams.testing.phone_world import PhoneWorld, make_outcome
 
 
 class OverdueRules(RuleBasedStateMachine):
@@ -63,13 +63,7 @@ class OverdueRules(RuleBasedStateMachine):
         in_doubt = [m for m in self.world.messages.values() if m.pinned_to]
         message = data.draw(st.sampled_from(in_doubt))
         self.arrive(message.id)
-        outcome = Outcome(
-            phone=PHONE,
-            id=message.id,
-            dispatch_number=0,
-            account="main",
-            whatsapp_id="x",
-            result=Sent(at_s=self.world.now_s),
-        )
+        result = Sent(at_s=self.world.now_s)
+        outcome = make_outcome(result, id=message.id, dispatch_number=0)
         self.world.apply(outcome)
         self.proved.add(message.offset)

@@ -196,7 +196,7 @@ class PhoneRules(ForgetRules):
         row = self.world.row
         assert row
         self.world.now_s = max(self.world.now_s, min(row.timer_at_s, self.world.now_s + MAX_WAIT_S))
-        self.world.apply(TimerFired(phone=PHONE, timer_version=row.timer_version))
+        self.world.fire_timer()
 
     @rule()
     def schedule_is_due(self) -> None:

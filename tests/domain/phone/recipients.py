@@ -21,7 +21,6 @@ from streams.domain.phone.events import (
     Result,
     Sent,
     SourceRecord,
-    TimerFired,
 )
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PhoneWorld
@@ -87,8 +86,7 @@ class Recipients:
         world = self.get(phone)
         if world.row is not None and world.row.timer_at_s:
             self.now_s = max(self.now_s, world.row.timer_at_s)
-            event = TimerFired(phone=phone, timer_version=world.row.timer_version)
-            self._collect(phone, self.get(phone).apply(event))
+            self._collect(phone, self.get(phone).fire_timer())
 
     def settle(self) -> None:
         """Until nothing is forwarded, in flight or waiting for a time."""

@@ -21,7 +21,6 @@ from streams.domain.phone.events import (
     Result,
     Sent,
     SourceRecord,
-    TimerFired,
 )
 from streams.domain.phone.handlers.cancels import MAX_CANCELLED_PER_EVENT
 from streams.domain.phone.state import State
@@ -248,9 +247,7 @@ def test_a_message_that_quiet_hours_hold_back_is_never_sent_after_its_cancel() -
         world.submit(request_id, category="marketing")
     world.apply(make_cancel("a"))
     assert world.statuses("a") == ["accepted", "queued", "cancelled"]
-    assert world.row is not None
-    world.now_s = world.row.timer_at_s
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+    world.wait_for_timer()
     assert world.dispatched_ids() == ["b"]
 
 

@@ -13,7 +13,6 @@ from streams.domain.phone.events import (
     ReceiptSeen,
     Result,
     Sent,
-    TimerFired,
 )
 from streams.domain.phone.handlers.receipts import contradicts_status
 from streams.domain.phone.state import State
@@ -28,13 +27,6 @@ KINDS: tuple[ReceiptKind, ...] = ("sent", "delivered", "read", "played")
 @pytest.fixture
 def world() -> PhoneWorld:
     return PhoneWorld()
-
-
-def wake(world: PhoneWorld) -> None:
-    """The phone's timer fires at its time."""
-    assert world.row is not None
-    world.now_s = max(world.now_s, world.row.timer_at_s)
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def give_receipt(world: PhoneWorld, receipt: ReceiptKind, request_id: str = "a") -> None:
@@ -62,7 +54,7 @@ def test_the_sender_learns_that_it_has_claimed_the_message(world: PhoneWorld) ->
     """A claim that it does not find then was lost: nothing is submitted."""
     world.submit("a")
     world.conclude(IN_DOUBT)
-    wake(world)
+    world.wait_for_timer()
     dispatches = [effect for effect in world.effects if isinstance(effect, Dispatch)]
     assert [dispatch.was_claimed for dispatch in dispatches] == [False, True]
     assert world.row is not None
@@ -82,7 +74,7 @@ def test_whether_the_sender_has_claimed_it_before(
     world.submit("a")
     for is_unread in are_unread:
         world.conclude(replace(IN_DOUBT, is_unread=is_unread))
-        wake(world)
+        world.wait_for_timer()
     dispatches = [effect for effect in world.effects if isinstance(effect, Dispatch)]
     assert dispatches[-1].was_claimed == is_claimed
 
@@ -111,7 +103,7 @@ def test_a_receipt_wins_over_the_outcome(world: PhoneWorld, result: Result) -> N
     """The message was dispatched again to be looked for, and its receipt comes before the outcome."""
     world.submit("a")
     world.conclude(IN_DOUBT)
-    wake(world)
+    world.wait_for_timer()
     assert world.dispatched_ids() == ["a", "a"]
     give_receipt(world, "delivered")
     assert world.statuses("a") == ["accepted", "queued"]
@@ -152,7 +144,7 @@ def test_a_message_given_up_by_time_may_still_be_proved(world: PhoneWorld) -> No
     world.conclude(IN_DOUBT)
     world.accounts = {}
     world.now_s += world.policy.unknown_after_s
-    wake(world)
+    world.wait_for_timer()
     give_receipt(world, "sent")
     assert world.statuses("a") == ["accepted", "queued", "unknown", "sent"]
 
@@ -194,7 +186,7 @@ def test_nothing_follows_failed_and_expired(world: PhoneWorld, state: State) -> 
         world.conclude(Failed(error=Error("media_rejected")))
     else:
         world.conclude(Deferred(error=Error("deadline_exceeded"), until_s=world.now_s + 60))
-        wake(world)
+        world.wait_for_timer()
     assert world.messages["a"].state is state
     effect_count = len(world.effects)
     give_receipt(world, "delivered")
@@ -224,7 +216,7 @@ def test_the_limit_keeps_a_place_for_a_message_in_doubt(world: PhoneWorld) -> No
             world.conclude(Sent(at_s=world.now_s))
     assert world.dispatched_ids() == ["a", "u1", "u2"]
     assert world.statuses("u3") == ["accepted", "queued"]
-    wake(world)
+    world.wait_for_timer()
     assert world.dispatched_ids() == ["a", "u1", "u2", "a"]
     world.conclude(Failed(error=Error("media_rejected")))
     assert world.dispatched_ids() == ["a", "u1", "u2", "a", "u3"]
@@ -242,5 +234,5 @@ def test_at_a_limit_of_one_the_others_wait_for_the_end_of_the_doubt(world: Phone
     give_receipt(world, "sent")
     assert world.row
     assert world.row.timer_at_s == pytest.approx(world.now_s + 60.5)
-    wake(world)
+    world.wait_for_timer()
     assert world.dispatched_ids() == ["a", "u"]

@@ -5,11 +5,11 @@ import pytest
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
-from streams.domain.phone.events import Deferred, Sent, TimerFired
+from streams.domain.phone.events import Deferred, Sent
 from streams.domain.phone.handlers.outcomes import MAX_REFUSALS
 from streams.domain.phone.state import State, decode_message, encode_message
 from streams.domain.policy import Policy
-from streams.testing.phone_world import PHONE, READY, PhoneWorld
+from streams.testing.phone_world import READY, PhoneWorld
 from tests.domain.phone.lifecycle.causes import give_receipt
 
 DAY_S = 86_400.0
@@ -21,13 +21,6 @@ TIME_LOCKED = Error("attempt_in_doubt", "new_chats_restricted: DEFAULT")
 def world() -> PhoneWorld:
     """A phone with one account."""
     return PhoneWorld()
-
-
-def wake(world: PhoneWorld) -> None:
-    """The phone's timer fires at its time."""
-    assert world.row is not None
-    world.now_s = max(world.now_s, world.row.timer_at_s)
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def hold_back(world: PhoneWorld, until_s: float) -> None:
@@ -58,7 +51,7 @@ def test_a_message_held_back_for_a_day_is_sent_at_its_end(world: PhoneWorld) -> 
     hold_back(world, until_s)
     message = world.messages["a"]
     assert decode_message(encode_message(message)) == message
-    wake(world)
+    world.wait_for_timer()
     assert world.now_s == until_s
     assert world.dispatched_ids() == ["a", "a"]
     world.conclude(Sent(at_s=world.now_s))
@@ -72,9 +65,9 @@ def test_after_the_hold_the_doubt_lasts_as_long_as_any_other(world: PhoneWorld) 
     world.submit("a")
     hold_back(world, until_s)
     world.accounts = {}
-    wake(world)
+    world.wait_for_timer()
     assert world.messages["a"].state is State.WAITING
-    wake(world)
+    world.wait_for_timer()
     assert world.now_s == until_s + world.policy.unknown_after_s
     assert world.messages["a"].state is State.UNKNOWN
 
@@ -87,7 +80,7 @@ def test_a_doubt_that_is_not_held_back_is_given_up_in_time(world: PhoneWorld) ->
         if world.row and world.row.in_flight:
             world.conclude(Deferred(error=TIME_LOCKED, until_s=world.now_s + 60, in_doubt=True))
         else:
-            wake(world)
+            world.wait_for_timer()
     assert world.now_s == began_s + world.policy.unknown_after_s
 
 
@@ -99,7 +92,7 @@ def test_an_account_that_is_held_back_again_and_again_is_not_waited_for(world: P
         if world.row and world.row.in_flight:
             hold_back(world, world.now_s + DAY_S)
         else:
-            wake(world)
+            world.wait_for_timer()
     policy = world.policy
     assert world.now_s == began_s + policy.idempotency_window_s / 2 + policy.unknown_after_s
 
@@ -109,7 +102,7 @@ def test_a_message_that_expires_meanwhile_is_not_held_longer(world: PhoneWorld) 
     expires_at_s = world.now_s + 7200
     world.submit("a", expires_at_s=expires_at_s)
     hold_back(world, world.now_s + DAY_S)
-    wake(world)
+    world.wait_for_timer()
     assert world.now_s == expires_at_s + world.policy.unknown_after_s
     assert world.statuses("a") == ["accepted", "queued", "unknown"]
 
@@ -118,9 +111,9 @@ def test_a_new_doubt_does_not_inherit_the_hold(world: PhoneWorld) -> None:
     """The first doubt ended, with certainty that nothing was sent; the second one is of another attempt."""
     world.submit("a")
     hold_back(world, world.now_s + DAY_S)
-    wake(world)
+    world.wait_for_timer()
     world.conclude(Deferred(error=Error("disconnected")))
-    wake(world)
+    world.wait_for_timer()
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     assert world.messages["a"].held_back_until_s == 0.0
 
@@ -143,7 +136,7 @@ def test_a_message_that_is_always_refused_fails(world: PhoneWorld) -> None:
     for _ in range(MAX_REFUSALS - 1):
         refuse(world)
         assert world.messages["a"].state is State.WAITING
-        wake(world)
+        world.wait_for_timer()
     refuse(world)
     assert world.statuses("a") == ["accepted", "queued", "failed"]
     assert last_error(world) == Error("server_error", f"refused {MAX_REFUSALS} times: 479")
@@ -159,7 +152,7 @@ def test_a_message_that_waits_for_pauses_is_not_refused(world: PhoneWorld) -> No
     for _ in range(5 * MAX_REFUSALS):
         error = Error("account_rate_limited", "429")
         world.conclude(Deferred(error=error, until_s=world.now_s + 3600))
-        wake(world)
+        world.wait_for_timer()
     world.conclude(Sent(at_s=world.now_s))
     assert world.statuses("a") == ["accepted", "queued", "sent"]
 
@@ -169,7 +162,7 @@ def test_a_refused_message_that_may_have_arrived_is_unknown(world: PhoneWorld) -
     world.submit("a")
     for _ in range(MAX_REFUSALS):
         refuse(world, in_doubt=True)
-        wake(world)
+        world.wait_for_timer()
     assert world.statuses("a") == ["accepted", "queued", "unknown"]
     assert last_error(world) == Error("outcome_unknown", f"refused {MAX_REFUSALS} times: 479")
     assert len(world.dispatched_ids()) == MAX_REFUSALS
@@ -205,7 +198,7 @@ def test_dispatches_that_come_too_late_do_not_follow_each_other_at_once(world: P
     for _ in range(8):
         world.conclude(Deferred(error=Error("deadline_exceeded")))
         if world.row is not None and world.row.in_flight is None:
-            wake(world)
+            world.wait_for_timer()
     assert world.now_s - start_s > 30
     reasons = {e.reason for e in world.effects if isinstance(e, PublishStatus)} - {None}
     assert reasons == {"retry"}
@@ -216,7 +209,7 @@ def test_a_message_whose_file_is_still_fetched_waits_for_a_retry(world: PhoneWor
     world.submit("a")
     for _ in range(8):
         world.conclude(Deferred(error=Error("media_pending")))
-        wake(world)
+        world.wait_for_timer()
     reasons = {e.reason for e in world.effects if isinstance(e, PublishStatus)} - {None}
     assert reasons == {"retry"}
     world.conclude(Sent(at_s=world.now_s))

@@ -5,7 +5,7 @@ import pytest
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishDeadLetter, PublishStatus
-from streams.domain.phone.events import Deferred, Failed, ScheduleDue, Sent, TimerFired
+from streams.domain.phone.events import Deferred, Failed, ScheduleDue, Sent
 from streams.domain.phone.state import State, Wait
 from streams.testing.phone_world import PHONE, PhoneWorld
 
@@ -19,11 +19,6 @@ def world() -> PhoneWorld:
 
 def set_accounts(world: PhoneWorld, **capacities: Capacity) -> None:
     world.accounts = {**world.accounts, **capacities}
-
-
-def wake(world: PhoneWorld) -> None:
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def dispatches(world: PhoneWorld) -> list[tuple[str, str]]:
@@ -70,7 +65,7 @@ def test_a_pinned_message_waits_alone(world: PhoneWorld) -> None:
     assert world.row.waits == (Wait(reason="no_account", account="a", priority_rank=1),)
     assert world.statuses("pinned") == ["accepted", "queued"]
     set_accounts(world, a=READY)
-    wake(world)
+    world.fire_timer()
     send_all(world)
     assert dispatches(world)[2:] == [("pinned", "a"), ("pinned-too", "a")]
 
@@ -93,7 +88,7 @@ def test_what_may_use_any_account_holds_up_what_is_pinned_behind_it(world: Phone
     assert world.row is not None
     assert world.row.in_flight is None
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     send_all(world)
     assert dispatches(world) == [("first", "a"), ("first", "a"), ("second", "a")]
 
@@ -120,7 +115,7 @@ def test_a_conversation_keeps_its_account_while_an_earlier_message_is_in_doubt(
     assert dispatches(world) == [("doubt", "a")]
     assert world.row is not None
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     send_all(world)
     assert dispatches(world)[1:] == [("doubt", "a"), ("next", "a")]
 
@@ -133,10 +128,10 @@ def test_a_doubt_that_ends_unsent_goes_before_what_came_after_it(world: PhoneWor
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     assert world.row is not None
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     world.conclude(Failed(error=Error("page_crashed")))
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     send_all(world)
     assert dispatches(world) == [("1", "a"), ("1", "a"), ("1", "a"), ("2", "a")]
 
@@ -168,6 +163,6 @@ def test_a_message_expires_wherever_it_stands(world: PhoneWorld) -> None:
     world.apply(ScheduleDue(phone=PHONE, id="second"))
     assert world.statuses("second") == ["accepted", "expired"]
     set_accounts(world, a=READY)
-    wake(world)
+    world.fire_timer()
     send_all(world)
     assert dispatches(world) == [("first", "a"), ("third", "a")]

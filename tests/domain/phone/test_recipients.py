@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from streams.domain.errors import Error
 from streams.domain.phone import forwarding
 from streams.domain.phone.effects import PublishStatus
-from streams.domain.phone.events import Deferred, Failed, Moved, Outcome, RetentionElapsed, Sent
+from streams.domain.phone.events import Deferred, Failed, Moved, RetentionElapsed, Sent
 from streams.domain.phone.handlers.retention import is_idle
 from streams.domain.policy import Policy
-from streams.testing.phone_world import PhoneWorld
+from streams.testing.phone_world import PhoneWorld, make_outcome
 from tests.domain.phone.recipients import Recipients
 
 WITH_NINE, WITHOUT = "+5541988887777", "+554188887777"
@@ -233,14 +233,7 @@ def test_an_outcome_of_the_old_dispatch_changes_nothing(recipients: Recipients) 
     """The sender repeats `moved` after a crash: the message is elsewhere already."""
     recipients.submit(WITH_NINE, "a")
     recipients.settle()
-    repeated = Outcome(
-        phone=WITH_NINE,
-        id="a",
-        dispatch_number=1,
-        account="main",
-        whatsapp_id="3EB0a",
-        result=Moved(phone=WITHOUT),
-    )
+    repeated = make_outcome(Moved(phone=WITHOUT), phone=WITH_NINE)
     assert recipients.get(WITH_NINE).apply(repeated) == []
 
 

@@ -8,7 +8,6 @@ from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import (
     Deferred,
     Failed,
-    Outcome,
     OutcomeUnknown,
     ReceiptSeen,
     RetentionElapsed,
@@ -18,7 +17,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.state import State, Wait
 from streams.domain.policy import Policy
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PHONE, PhoneWorld, make_outcome
 
 RECEIPT = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}
 
@@ -26,11 +25,6 @@ RECEIPT = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}
 @pytest.fixture
 def world() -> PhoneWorld:
     return PhoneWorld()
-
-
-def wake(world: PhoneWorld) -> None:
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def test_a_first_request_is_accepted_and_dispatched(world: PhoneWorld) -> None:
@@ -82,7 +76,7 @@ def test_the_limit_holds_the_next_message_back(world: PhoneWorld) -> None:
     assert world.row
     assert world.row.timer_at_s == pytest.approx(1_000_060.5)
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     assert world.dispatched_ids()[-1] == "m30"
 
 
@@ -102,7 +96,7 @@ def test_a_transient_error_is_retried_then_fails(world: PhoneWorld) -> None:
         world.conclude(Failed(error=Error("server_error")))
         if world.row and world.row.timer_at_s:
             world.now_s = world.row.timer_at_s
-            wake(world)
+            world.fire_timer()
     assert world.dispatched_ids() == ["a"] * 4
     assert world.statuses("a") == ["accepted", "queued", "queued", "queued", "failed"]
     (dead,) = world.dead_letters()
@@ -117,7 +111,7 @@ def test_a_retry_keeps_its_place(world: PhoneWorld) -> None:
     assert world.dispatched_ids() == ["a"]
     assert world.row
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     assert world.dispatched_ids() == ["a", "a"]
 
 
@@ -154,7 +148,7 @@ def test_a_deferred_dispatch_waits_without_an_attempt(world: PhoneWorld) -> None
     assert world.statuses("a") == ["accepted", "queued"]
     assert world.row
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     assert world.dispatched_ids() == ["a", "a"]
     assert world.messages["a"].attempts == 0
 
@@ -169,7 +163,7 @@ def test_an_attempt_in_doubt_pins_the_message_to_its_account(world: PhoneWorld) 
     world.accounts = {name: Capacity(name != attempted_by, 8) for name in ("main", "other")}
     assert world.row
     world.now_s = world.row.timer_at_s
-    wake(world)
+    world.fire_timer()
     assert world.dispatched_ids() == ["a"]
     wait = Wait(reason="no_account", account=attempted_by, priority_rank=1, is_in_doubt=True)
     assert world.row.waits == (wait,)
@@ -180,10 +174,10 @@ def test_an_attempt_that_stays_in_doubt_becomes_unknown(world: PhoneWorld) -> No
     world.submit("a", expires_at_s=world.now_s + 10)
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     world.accounts = {"main": Capacity(False, 0)}
-    wake(world)
+    world.fire_timer()
     assert world.statuses("a") == ["accepted", "queued"]
     world.now_s += 3600
-    wake(world)
+    world.fire_timer()
     assert world.statuses("a")[-1] == "unknown"
 
 
@@ -266,14 +260,7 @@ def test_an_outcome_of_another_dispatch_changes_nothing(world: PhoneWorld) -> No
     """A repeated outcome of an earlier dispatch is ignored (a late `Sent` is not: test_overdue.py)."""
     world.submit("a")
     before = world.row
-    stale = Outcome(
-        phone=PHONE,
-        id="a",
-        dispatch_number=7,
-        account="main",
-        whatsapp_id="x",
-        result=Failed(error=Error("media_rejected")),
-    )
+    stale = make_outcome(Failed(error=Error("media_rejected")), dispatch_number=7)
     assert world.apply(stale) == []
     assert world.row is before
 
@@ -285,7 +272,7 @@ def test_a_message_without_an_account_waits_for_one(world: PhoneWorld) -> None:
     assert world.statuses("a") == ["accepted", "queued"]
     assert world.row and [wait.reason for wait in world.row.waits] == ["no_account"]
     world.accounts = {"main": Capacity(True, 1)}
-    wake(world)
+    world.fire_timer()
     assert world.dispatched_ids() == ["a"]
 
 

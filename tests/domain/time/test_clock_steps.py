@@ -125,11 +125,6 @@ def send_all(world: PhoneWorld, count: int, prefix: str = "m") -> None:
         world.conclude(Sent(at_s=0.0))
 
 
-def fire_timer(world: PhoneWorld) -> None:
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
-
-
 def test_the_limit_counts_from_the_append_of_the_outcome() -> None:
     """What a sender says about the time decides nothing: neither too early nor too late."""
     for sender_s in (0.0, NOW_S - DAY_S, NOW_S + DAY_S):
@@ -157,10 +152,10 @@ def test_a_step_back_holds_a_recipient_for_a_window_at_most(back_s: float) -> No
     world = make_world()
     send_all(world, 6)
     world.now_s += 10 - back_s
-    fire_timer(world)
+    world.fire_timer()
     assert len(world.dispatched_ids()) == 5
     world.now_s += WINDOW_S + POLICY.clock_skew_s
-    fire_timer(world)
+    world.fire_timer()
     assert len(world.dispatched_ids()) == 6
 
 
@@ -173,21 +168,21 @@ def test_a_jump_ahead_lets_no_more_through(ahead_s: float) -> None:
     for second in range(1, 60):
         world.now_s = NOW_S + second
         world.append_s = world.now_s + ahead_s
-        fire_timer(world)
+        world.fire_timer()
         send_all(world, 0)
     assert len(world.dispatched_ids()) == 5
     world.now_s = NOW_S + 59.9 + POLICY.clock_skew_s
     world.append_s = world.now_s + ahead_s
-    fire_timer(world)
+    world.fire_timer()
     send_all(world, 0)
     sent_before = len(world.dispatched_ids())
     world.now_s, world.append_s = world.append_s + 1, None
-    fire_timer(world)
+    world.fire_timer()
     send_all(world, 0)
     assert len(world.dispatched_ids()) in (5, 10)
     assert sent_before in (5, 10)
     world.now_s += 30
-    fire_timer(world)
+    world.fire_timer()
     send_all(world, 0)
     assert len(world.dispatched_ids()) == 10, "ten in the last minute, or five"
 
@@ -199,10 +194,10 @@ def test_what_is_sent_before_a_jump_is_accepted_counts_afterwards() -> None:
     send_all(world, 6)
     assert len(world.dispatched_ids()) == 5
     world.now_s, world.append_s = NOW_S + HOUR_S + 1, None
-    fire_timer(world)
+    world.fire_timer()
     assert len(world.dispatched_ids()) == 5
     world.now_s += WINDOW_S
-    fire_timer(world)
+    world.fire_timer()
     assert len(world.dispatched_ids()) == 6
 
 
@@ -212,11 +207,11 @@ def test_a_retry_after_a_step_back_is_not_late() -> None:
     world.submit("a")
     world.conclude(Failed(error=Error("server_error")))
     world.now_s += 0.001 - DAY_S
-    fire_timer(world)
+    world.fire_timer()
     assert world.row is not None
     assert world.row.timer_at_s <= world.now_s + POLICY.retry_delay_s
     world.now_s += POLICY.retry_delay_s
-    fire_timer(world)
+    world.fire_timer()
     assert world.dispatched_ids() == ["a", "a"]
 
 
@@ -227,9 +222,9 @@ def test_a_doubt_after_a_step_back_ends_in_time() -> None:
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     world.now_s -= DAY_S
     world.accounts = {}
-    fire_timer(world)
+    world.fire_timer()
     world.now_s += POLICY.unknown_after_s + 1
-    fire_timer(world)
+    world.fire_timer()
     assert world.statuses("a")[-1] == "unknown"
 
 

@@ -9,7 +9,6 @@ from streams.domain.phone.events import (
     Deferred,
     Failed,
     FlightOverdue,
-    Outcome,
     OutcomeUnknown,
     ReceiptSeen,
     Result,
@@ -17,8 +16,8 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.handlers.outcomes import MAX_UNANSWERED
 from streams.domain.phone.state import InFlight, State
-from streams.testing.phone_world import PHONE, PhoneWorld
-from tests.domain.phone.test_doubt import IN_DOUBT, send_times, wake
+from streams.testing.phone_world import PHONE, PhoneWorld, make_outcome
+from tests.domain.phone.test_doubt import IN_DOUBT, send_times
 
 NEVER_CLAIMED = Deferred(error=Error("deadline_exceeded"))
 FAILED = Failed(error=Error("media_rejected"))
@@ -44,16 +43,7 @@ def answer_late(
 ) -> None:
     """The sender of an earlier dispatch answers after all."""
     world.now_s += 1
-    world.apply(
-        Outcome(
-            phone=PHONE,
-            id="a",
-            dispatch_number=number,
-            account=account,
-            whatsapp_id="3EB0a",
-            result=result,
-        )
-    )
+    world.apply(make_outcome(result, dispatch_number=number, account=account))
 
 
 # -- the dispatch
@@ -141,18 +131,18 @@ def test_a_message_in_doubt_waits_for_its_own_account(world: PhoneWorld) -> None
     world.report_overdue()
     world.accounts = {"other": Capacity(is_ready=True, free_slots=1)}
     world.conclude(IN_DOUBT)
-    wake(world)
+    world.wait_for_timer()
     assert world.dispatched_ids() == ["a"]
     assert world.messages["a"].pinned_to == "main"
     world.now_s += world.policy.unknown_after_s
-    wake(world)
+    world.wait_for_timer()
     assert world.statuses("a")[-1] == "unknown"
 
 
 def test_a_message_in_doubt_is_dispatched_to_be_reconciled(world: PhoneWorld) -> None:
     """The dispatch says so: a missing claim means something else then."""
     world.conclude(IN_DOUBT)
-    wake(world)
+    world.wait_for_timer()
     in_flight = get_in_flight(world)
     assert in_flight is not None
     assert in_flight.is_in_doubt
@@ -165,7 +155,7 @@ def test_a_message_that_no_living_sender_answers_fails(world: PhoneWorld) -> Non
     for _ in range(MAX_UNANSWERED):
         assert world.messages["a"].state is State.DISPATCHED
         world.conclude(unanswered)
-        wake(world)
+        world.wait_for_timer()
     assert world.statuses("a")[-1] == "failed"
     assert [letter.outcome for letter in world.dead_letters()] == ["not_sent"]
     assert world.dispatched_ids()[-1] == "b"
@@ -175,7 +165,7 @@ def test_an_answer_begins_the_count_again(world: PhoneWorld) -> None:
     """Only dispatches in a row count."""
     for _ in range(MAX_UNANSWERED - 1):
         world.conclude(replace(NEVER_CLAIMED, is_unanswered=True))
-        wake(world)
+        world.wait_for_timer()
     world.conclude(NEVER_CLAIMED)
     assert world.messages["a"].unanswered == 0
 
@@ -201,7 +191,7 @@ def test_a_late_sent_makes_the_message_sent(world: PhoneWorld, result: Result) -
 def test_a_late_sent_of_a_message_that_is_in_flight_again(world: PhoneWorld) -> None:
     """It waits for the outcome of the last dispatch, and then the message is sent, whatever that says."""
     world.conclude(IN_DOUBT)
-    wake(world)
+    world.wait_for_timer()
     answer_late(world, Sent(at_s=world.now_s))
     world.conclude(Deferred(error=Error("disconnected")))
     assert world.statuses("a")[-1] == "sent"
@@ -253,7 +243,7 @@ def test_only_the_last_dispatch_ends_the_doubt(world: PhoneWorld, result: Result
     """A later one may have been submitted since."""
     for _ in range(2):
         world.conclude(IN_DOUBT)
-        wake(world)
+        world.wait_for_timer()
     world.conclude(IN_DOUBT)
     row = world.row
     answer_late(world, result, number=2)

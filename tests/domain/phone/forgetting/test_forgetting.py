@@ -20,7 +20,6 @@ from streams.domain.phone.events import (
     RetentionElapsed,
     Sent,
     SourceRecord,
-    TimerFired,
 )
 from streams.domain.phone.values.forgetting import GRACE_S
 from streams.testing.phone_world import PHONE, PhoneWorld
@@ -106,9 +105,8 @@ def test_what_may_have_been_sent_ends_first() -> None:
     report = last_report(world)
     assert report is not None
     assert (report.state, report.unfinished) == ("in_progress", 1)
-    assert world.row is not None
     world.now_s += 60
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+    world.fire_timer()
     assert continues(world.conclude(Sent(at_s=world.now_s)))
     world.apply(ForgetContinued(phone=PHONE))
     assert "a" not in world.messages

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, InstructForget
-from streams.domain.phone.events import Failed, Outcome, OutcomeUnknown, RetentionElapsed, Sent
+from streams.domain.phone.events import Failed, OutcomeUnknown, RetentionElapsed, Sent
 from streams.domain.phone.state import InFlight, Message
 from streams.domain.phone.values.forgetting import GRACE_S
 from streams.domain.sending.claim import Claim, Conclude, concluded_claim, decide
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.forgotten import is_to_forget, make_remainder
 from streams.domain.sending.unanswered import result_of_unanswered
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PHONE, PhoneWorld, make_outcome
 from tests.domain.phone.forgetting.test_forgetting import forget
 
 UNKNOWN = Error("outcome_unknown", "the profile was lost")
@@ -133,15 +133,7 @@ def test_a_late_outcome_of_the_forgotten_message_does_not_end_the_new_one() -> N
     claim = conclude_and_forget(world, OutcomeUnknown(at_s=world.now_s, error=UNKNOWN))
     sweep(world)
     world.submit("x")
-    late = Outcome(
-        phone=PHONE,
-        id="x",
-        dispatch_number=1,
-        account="main",
-        whatsapp_id="3EB0x",
-        result=Sent(at_s=world.now_s),
-        accepted_offset=claim.accepted_offset,
-    )
+    late = make_outcome(Sent(at_s=world.now_s), id="x", accepted_offset=claim.accepted_offset)
     assert world.apply(late) == []
     assert world.row is not None
     assert world.row.in_flight is not None

@@ -15,18 +15,12 @@ from streams.domain.phone.events import (
     RequestReceived,
     RetentionElapsed,
     ScheduleDue,
-    TimerFired,
 )
 from streams.domain.phone.handlers import forgetting
 from streams.domain.phone.lifecycle import Absent, Stage
 from streams.domain.phone.state import DELIVERY_STATES, State
 from streams.testing.phone_world import PHONE, PhoneWorld
 from tests.domain.phone.lifecycle.events_by_type import EVENTS, IN_DOUBT, NAMES, RESULTS
-
-
-def wake(world: PhoneWorld) -> None:
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def give_receipt(world: PhoneWorld, receipt: Any) -> None:
@@ -48,7 +42,7 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
         case State.EXPIRED:
             bring_to(world, State.WAITING)
             world.now_s += 50
-            wake(world)
+            world.fire_timer()
         case State.CANCELLED:
             bring_to(world, State.WAITING)
             world.apply(EVENTS[CancelRequested])

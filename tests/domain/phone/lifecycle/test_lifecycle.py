@@ -28,7 +28,7 @@ from streams.domain.phone.lifecycle import (
 from streams.domain.phone.state import Message, State
 from streams.domain.phone.transition import Transition
 from streams.testing.phone_world import PHONE, READY, PhoneWorld
-from tests.domain.phone.lifecycle.causes import bring_to, cause, wake
+from tests.domain.phone.lifecycle.causes import bring_to, cause
 from tests.domain.phone.lifecycle.events_by_type import EVENTS, IN_DOUBT, RESULTS
 
 Change = tuple[type[Event], Stage, Stage]
@@ -86,7 +86,7 @@ def test_a_waiting_message_is_dispatched(world: PhoneWorld, checked: set[Change]
     """Any event may cause this; in this test it is the timer, once there is an account."""
     bring_to(world, State.WAITING)
     world.accounts = READY
-    wake(world)
+    world.fire_timer()
     assert (TimerFired, State.WAITING, State.DISPATCHED) in checked
 
 
@@ -110,7 +110,7 @@ def test_a_waiting_message_becomes_unknown(world: PhoneWorld, checked: set[Chang
     world.conclude(IN_DOUBT)
     world.accounts = {}
     world.now_s += world.policy.unknown_after_s
-    wake(world)
+    world.fire_timer()
     assert (TimerFired, State.WAITING, State.UNKNOWN) in checked
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishStatus
-from streams.domain.phone.events import Deferred, Failed, ScheduleDue, Sent, TimerFired
+from streams.domain.phone.events import Deferred, Failed, ScheduleDue, Sent
 from streams.domain.phone.state import State
 from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.phone.waiting import explain
@@ -38,8 +38,7 @@ def wake(world: PhoneWorld) -> None:
     """The phone's timer fires at its time."""
     assert world.row is not None
     assert world.row.timer_at_s
-    world.now_s = max(world.now_s, world.row.timer_at_s)
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+    world.wait_for_timer()
 
 
 def last_queued(world: PhoneWorld) -> tuple[str | None, float]:

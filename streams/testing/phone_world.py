@@ -31,6 +31,7 @@ from streams.domain.phone.lifecycle import Absent, IllegalTransition, Stage
 from streams.domain.phone.state import Message, Phone
 from streams.domain.phone.step import step
 from streams.domain.policy import Policy
+from streams.domain.sending.command import SendCommand
 from streams.testing.fixed_capacities import FixedCapacities
 
 PHONE = "+60123456789"
@@ -247,4 +248,22 @@ def make_outcome(
         result=result,
         chat_id=chat_id,
         accepted_offset=accepted_offset,
+    )
+
+
+def make_command(
+    dispatch: Dispatch, *, appended_at_s: float, phone: str = PHONE, offset: int = 0
+) -> SendCommand:
+    """The command that its sender reads, as the broker appended it at this time and offset."""
+    return SendCommand(
+        phone=phone,
+        id=dispatch.id,
+        dispatch_number=dispatch.dispatch_number,
+        account=dispatch.account,
+        timeout_s=dispatch.timeout_s,
+        content=b"{}",
+        was_claimed=dispatch.was_claimed,
+        accepted_offset=dispatch.accepted_offset,
+        appended_at_s=appended_at_s,
+        offset=offset,
     )

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import FlightOverdue
-from streams.domain.sending.command import SendCommand
 from streams.domain.sending.unanswered import result_of_unanswered
-from streams.testing.phone_world import PHONE
+from streams.testing.phone_world import PHONE, make_command
 from tests.domain.phone.flights.flight_model import TIMEOUT_S, Model, get_number, make_outcome
 from tests.domain.phone.flights.sender_steps import restart, work, write_other
 
@@ -57,17 +56,8 @@ def publish(model: Model) -> Iterator[Model]:
     if not model.unpublished:
         return
     for effect in model.unpublished:
-        command = SendCommand(
-            phone=PHONE,
-            id="m",
-            dispatch_number=effect.dispatch_number,
-            account=effect.account,
-            timeout_s=effect.timeout_s,
-            content=b"{}",
-            was_claimed=effect.was_claimed,
-            appended_at_s=model.now_s,
-            offset=len(model.commands),
-        )
+        offset = len(model.commands)
+        command = make_command(effect, appended_at_s=model.now_s, offset=offset)
         if effect.account == "a":
             model.commands += (command,)
         else:

@@ -3,8 +3,6 @@
 The new message would have the WhatsApp id of the old one, so its recipient would drop it. `sent` would be a lie.
 """
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
@@ -17,26 +15,16 @@ from streams.domain.sending.claim import Claim, Conclude, concluded_claim, decid
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.forgotten import is_to_forget, make_remainder
 from streams.domain.sending.unanswered import result_of_unanswered
-from streams.testing.phone_world import PHONE, PhoneWorld, make_outcome
+from streams.testing.phone_world import PHONE, PhoneWorld, make_command, make_outcome
 from tests.domain.phone.forgetting.test_forgetting import forget
 
 UNKNOWN = Error("outcome_unknown", "the profile was lost")
 
 
-def make_command(world: PhoneWorld, **fields: Any) -> SendCommand:
+def read_command(world: PhoneWorld) -> SendCommand:
     """The command of the last dispatch."""
     dispatch = [effect for effect in world.effects if isinstance(effect, Dispatch)][-1]
-    return SendCommand(
-        phone=PHONE,
-        id=dispatch.id,
-        dispatch_number=dispatch.dispatch_number,
-        account=dispatch.account,
-        timeout_s=dispatch.timeout_s,
-        content=b"{}",
-        accepted_offset=dispatch.accepted_offset,
-        appended_at_s=world.now_s,
-        **fields,
-    )
+    return make_command(dispatch, appended_at_s=world.now_s)
 
 
 def conclude_and_forget(world: PhoneWorld, result: Sent | OutcomeUnknown) -> Claim:
@@ -46,7 +34,7 @@ def conclude_and_forget(world: PhoneWorld, result: Sent | OutcomeUnknown) -> Cla
         phone=PHONE,
         id="x",
         dispatch_number=1,
-        accepted_offset=make_command(world).accepted_offset,
+        accepted_offset=read_command(world).accepted_offset,
         claimed_at_s=world.now_s,
         result=result,
         concluded_at_s=world.now_s,
@@ -74,7 +62,7 @@ def test_the_new_message_fails_and_says_why(result: Sent | OutcomeUnknown) -> No
     claim = conclude_and_forget(world, result)
     sweep(world)
     world.submit("x")
-    command = make_command(world)
+    command = read_command(world)
     decision = decide(command, claim, world.now_s)
     assert isinstance(decision, Conclude)
     assert isinstance(decision.result, Failed)
@@ -86,7 +74,7 @@ def test_the_new_message_fails_and_says_why(result: Sent | OutcomeUnknown) -> No
     (letter,) = world.dead_letters()[-1:]
     assert (letter.error.code, letter.outcome) == ("id_already_used", "not_sent")
     world.submit("x", replay_of=letter.dead_letter_id)
-    assert decide(make_command(world), claim, world.now_s) == decision
+    assert decide(read_command(world), claim, world.now_s) == decision
 
 
 def test_a_dispatch_that_nobody_answers_says_the_same() -> None:
@@ -117,7 +105,7 @@ def test_the_same_command_again_gets_its_own_result() -> None:
     """A command of the forgotten message that is read twice is not of a later one."""
     world = PhoneWorld()
     world.submit("x")
-    command = make_command(world)
+    command = read_command(world)
     result = Sent(at_s=world.now_s)
     claim = concluded_claim(command, None, result, world.now_s)
     assert claim is not None
@@ -137,7 +125,7 @@ def test_a_late_outcome_of_the_forgotten_message_does_not_end_the_new_one() -> N
     assert world.apply(late) == []
     assert world.row is not None
     assert world.row.in_flight is not None
-    own = replace(late, accepted_offset=make_command(world).accepted_offset)
+    own = replace(late, accepted_offset=read_command(world).accepted_offset)
     world.apply(own)
     assert world.statuses("x")[-1] == "sent"
 
@@ -158,11 +146,11 @@ def test_a_message_that_was_accepted_meanwhile_keeps_its_claim() -> None:
     """The instruction comes later than the request to forget; only what was before the request is forgotten."""
     world = PhoneWorld()
     world.submit("before")
-    before = make_command(world).accepted_offset
+    before = read_command(world).accepted_offset
     world.conclude(Sent(at_s=world.now_s))
     forget(world)
     world.submit("after")
-    after = make_command(world).accepted_offset
+    after = read_command(world).accepted_offset
     (instruction,) = [effect for effect in world.effects if isinstance(effect, InstructForget)]
     claim = Claim(phone=PHONE, id="x", dispatch_number=1, claimed_at_s=world.now_s)
     place = instruction.before_offset
@@ -176,11 +164,11 @@ def test_a_replay_is_the_same_message() -> None:
     """Its identity is that of the first request, also if only the remainder of that is there."""
     world = PhoneWorld()
     world.submit("x")
-    offset = make_command(world).accepted_offset
+    offset = read_command(world).accepted_offset
     world.conclude(OutcomeUnknown(at_s=world.now_s, error=UNKNOWN))
     forget(world)
     letter_id = world.dead_letters()[-1].dead_letter_id
     world.submit("x", replay_of=letter_id, allow_duplicate=True)
     message: Message = world.messages["x"]
     assert (message.accepted_offset, message.generation) == (offset, 2)
-    assert make_command(world).accepted_offset == offset
+    assert read_command(world).accepted_offset == offset

@@ -6,6 +6,7 @@ The test writes dispatches to the send topic and reads what the sender publishes
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
 from streams.kafka import admin
 from streams.settings import Settings
+from tests.sender.fast import FastSender
 from tests.support.broker import KafkaEndpoint, make_settings
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
@@ -256,3 +258,23 @@ async def linked_harness(own_harness: SenderHarness) -> SenderHarness:
 def get_settings(harness: SenderHarness) -> Settings:
     """The settings of the harness's system."""
     return harness.system.settings
+
+
+# -- senders without a process
+
+
+@asynccontextmanager
+async def open_sender(**options: Any) -> AsyncIterator[FastSender]:
+    """A sender with these parts. Its session is ready; at the end, none of its tasks has failed."""
+    sender = FastSender(**options)
+    await sender.open()
+    yield sender
+    await sender.close()
+    assert sender.failures == []
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[FastSender]:
+    """An open sender whose session is ready, and whose account keeps no interval."""
+    async with open_sender() as sender:
+        yield sender

@@ -1,23 +1,11 @@
 """What a sender counts of its dispatches: look-ups, and what the page answered."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from streams.domain.phone.events import Sent
 from tests.sender.fast import FastSender, make_command
 
 
-@pytest.fixture
-async def sender() -> AsyncIterator[FastSender]:
-    """An open sender whose session is ready."""
-    sender = FastSender()
-    await sender.open()
-    yield sender
-    await sender.close()
-
-
 def read(sender: FastSender, name: str, **labels: str) -> float | None:
+    """The value of a series; None: there is none."""
     return sender.registry.get_sample_value(name, labels)
 
 

@@ -1,7 +1,6 @@
 """The send pipeline with a driver in memory, from a record to its outcome, and its shutdown."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import get_args
 
 import pytest
@@ -30,16 +29,6 @@ def id_of(request_id: str) -> str:
 def row_of(sender: FastSender, request_id: str) -> Claim | None:
     """The row of a request's message."""
     return sender.claims.get(id_of(request_id))
-
-
-@pytest.fixture
-async def sender() -> AsyncIterator[FastSender]:
-    """An open sender whose session is ready."""
-    sender = FastSender()
-    await sender.open()
-    yield sender
-    await sender.close()
-    assert sender.failures == []
 
 
 async def test_a_dispatch_becomes_a_message_and_its_outcome(sender: FastSender) -> None:

@@ -9,6 +9,7 @@ from streams.domain.phone.events import ReceiptSeen, Sent
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import receipts as receipts_module
 from streams.whatsapp.driver import Phase
+from tests.sender.conftest import open_sender
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 from tests.support.incoming import make_incoming
 
@@ -19,14 +20,12 @@ WHATSAPP_ID = derive_whatsapp_id("wa", "main", "+60123456789", "a")
 async def sender(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastSender]:
     """A sender that has sent the message `a`; a batch of receipts waits for nothing."""
     monkeypatch.setattr(receipts_module, "BATCH_DELAY_S", 0.0)
-    sender = FastSender()
-    await sender.open()
-    task = asyncio.create_task(sender.receipts.run())
-    assert isinstance(await sender.send(make_command("a")), Sent)
-    yield sender
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await sender.close()
+    async with open_sender() as sender:
+        task = asyncio.create_task(sender.receipts.run())
+        assert isinstance(await sender.send(make_command("a")), Sent)
+        yield sender
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def kinds(sender: FastSender) -> list[str]:

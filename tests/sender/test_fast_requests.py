@@ -1,7 +1,5 @@
 """A sender whose account a person pauses, resumes or removes."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from streams.domain.accounts.requests import AccountRequest, RequestedState
@@ -9,16 +7,6 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Sent
 from streams.whatsapp.driver import Phase
 from tests.sender.fast import FastSender, make_command, until
-
-
-@pytest.fixture
-async def sender() -> AsyncIterator[FastSender]:
-    """An open sender whose session is ready."""
-    sender = FastSender()
-    await sender.open()
-    yield sender
-    await sender.close()
-    assert sender.failures == []
 
 
 def request(sender: FastSender, requested: RequestedState) -> None:

@@ -17,6 +17,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending import claim_times
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender.clock import Clock
+from tests.sender.conftest import open_sender
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 DAY_S = 86_400.0
@@ -35,11 +36,8 @@ WALL_CLOCKS = {
 @pytest.fixture
 async def sender() -> AsyncIterator[FastSender]:
     """An open sender whose account may send two messages a minute."""
-    sender = FastSender(pace=Pace(interval_s=0.0, per_minute=2))
-    await sender.open()
-    yield sender
-    await sender.close()
-    assert sender.failures == []
+    async with open_sender(pace=Pace(interval_s=0.0, per_minute=2)) as sender:
+        yield sender
 
 
 def row_of(sender: FastSender, request_id: str) -> claims.Claim | None:

@@ -24,6 +24,7 @@ from streams.sender.attempts.submitter import Limits
 from streams.sender.clock import Clock
 from streams.testing.phone_world import PHONE, PhoneWorld
 from streams.whatsapp.driver import Phase
+from tests.sender.conftest import open_sender
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 
@@ -43,14 +44,11 @@ def in_doubt(result: object) -> Deferred:
 async def sender(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FastSender]:
     """An open sender that publishes receipts at once."""
     monkeypatch.setattr(receipts, "BATCH_DELAY_S", 0.0)
-    sender = FastSender()
-    await sender.open()
-    task = asyncio.create_task(sender.receipts.run())
-    yield sender
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await sender.close()
-    assert sender.failures == []
+    async with open_sender() as sender:
+        task = asyncio.create_task(sender.receipts.run())
+        yield sender
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def wait_for_receipt(sender: FastSender) -> ReceiptSeen:

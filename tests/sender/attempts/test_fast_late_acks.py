@@ -11,6 +11,7 @@ from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.attempts.submitter import Limits
 from streams.sender.pipeline import MAX_UNANSWERED
 from streams.whatsapp.driver import NotBegun, Submission, SubmitResult
+from tests.sender.conftest import open_sender
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 IMPATIENT = Limits(ack_timeout_s=20.0, lease_s=3600.0, ack_patience_s=0.0)
@@ -19,11 +20,8 @@ IMPATIENT = Limits(ack_timeout_s=20.0, lease_s=3600.0, ack_patience_s=0.0)
 @pytest.fixture
 async def sender() -> AsyncIterator[FastSender]:
     """An open sender that waits for no ack before it goes on."""
-    sender = FastSender(limits=IMPATIENT)
-    await sender.open()
-    yield sender
-    await sender.close()
-    assert sender.failures == []
+    async with open_sender(limits=IMPATIENT) as sender:
+        yield sender
 
 
 def bodies(sender: FastSender) -> list[object]:

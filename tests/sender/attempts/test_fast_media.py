@@ -14,6 +14,7 @@ from streams.domain.sending.command import SendCommand
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.media import errors
 from streams.sender import pipeline as pipeline_module
+from tests.sender.conftest import open_sender
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
@@ -24,11 +25,8 @@ URL = "https://example.com/files/a.png?signed=1"
 @pytest.fixture
 async def sender() -> AsyncIterator[FastSender]:
     """An open sender whose session is ready. At the end, no file is in use."""
-    sender = FastSender()
-    await sender.open()
-    yield sender
-    await sender.close()
-    assert sender.failures == []
+    async with open_sender() as sender:
+        yield sender
     assert sender.media.in_use == set()
 
 

@@ -10,6 +10,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Sent
 from streams.sender.attempts.submitter import Fence
 from streams.whatsapp.driver import NewChatQuota, Phase
+from tests.sender.conftest import open_sender
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 NAMES = [f"m{number}" for number in range(4)]
@@ -42,11 +43,8 @@ def fence() -> SlowFence:
 @pytest.fixture
 async def sender(fence: SlowFence) -> AsyncIterator[FastSender]:
     """An open sender whose session is ready."""
-    sender = FastSender(fence=fence)
-    await sender.open()
-    yield sender
-    await sender.close()
-    assert sender.failures == []
+    async with open_sender(fence=fence) as sender:
+        yield sender
 
 
 def pause(sender: FastSender) -> None:
@@ -116,13 +114,18 @@ async def test_a_pause_while_the_page_says_that_the_chat_is_new(
     assert sender.driver.sent == []
 
 
-async def test_a_pause_stops_what_the_page_has_ahead(sender: FastSender, fence: SlowFence) -> None:
-    """What it has begun goes on; what waits behind that is sent after the pause, and once."""
+async def fill_page(sender: FastSender, fence: SlowFence) -> None:
+    """The page has begun a message, and has others ahead of their turn."""
     fence.may_answer.set()
     sender.driver.hold_submits()
     for number, name in enumerate(NAMES):
         await sender.dispatch(make_command(name, phone=f"+6012345{number:04}"))
     await until(lambda: sender.driver._waiting_turns)
+
+
+async def test_a_pause_stops_what_the_page_has_ahead(sender: FastSender, fence: SlowFence) -> None:
+    """What it has begun goes on; what waits behind that is sent after the pause, and once."""
+    await fill_page(sender, fence)
     pause(sender)
     await sender.runner.stop_turns()
     sender.driver.release_submits()
@@ -137,11 +140,7 @@ async def test_a_pause_stops_what_the_page_has_ahead(sender: FastSender, fence: 
 
 async def test_turns_go_on_while_the_account_may_send(sender: FastSender, fence: SlowFence) -> None:
     """An instruction that holds nothing back stops nothing."""
-    fence.may_answer.set()
-    sender.driver.hold_submits()
-    for number, name in enumerate(NAMES):
-        await sender.dispatch(make_command(name, phone=f"+6012345{number:04}"))
-    await until(lambda: sender.driver._waiting_turns)
+    await fill_page(sender, fence)
     await sender.runner.stop_turns()
     assert all(not stop.done() for stop in sender.driver._waiting_turns)
     sender.driver.release_submits()

@@ -1,9 +1,6 @@
 """The page has the next message ahead of its turn, so nothing lies between two submits; and when it must not."""
 
-from collections.abc import AsyncIterator
-
 import orjson
-import pytest
 
 from streams.domain.accounts.pacing import Pace
 from streams.domain.errors import Error
@@ -13,16 +10,6 @@ from streams.whatsapp.driver import Phase, Submission
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 NAMES = [f"m{number}" for number in range(6)]
-
-
-@pytest.fixture
-async def sender() -> AsyncIterator[FastSender]:
-    """An open sender whose account keeps no interval."""
-    sender = FastSender()
-    await sender.open()
-    yield sender
-    await sender.close()
-    assert sender.failures == []
 
 
 def record_calls(sender: FastSender) -> list[Submission]:
@@ -84,15 +71,20 @@ async def test_short_turns_give_the_page_more_ahead(sender: FastSender) -> None:
     await until(lambda: len(sender.outcomes()) == 2 + len(NAMES))
 
 
-async def test_a_restriction_stops_what_the_page_has(sender: FastSender) -> None:
-    """The server refuses the account: nothing that was given ahead is sent, and the next messages are deferred."""
+async def send_with_refusal(sender: FastSender, server_code: int) -> None:
+    """The server refuses the first message while the page has the next ones."""
     sender.driver.hold_submits()
-    sender.driver.refuse_next_submit(429)
+    sender.driver.refuse_next_submit(server_code)
     await dispatch_all(sender)
     await until(lambda: sender.driver.submissions)
     await run_until_idle()
     sender.driver.release_submits()
     await wait_for_all(sender)
+
+
+async def test_a_restriction_stops_what_the_page_has(sender: FastSender) -> None:
+    """The server refuses the account: nothing that was given ahead is sent, and the next messages are deferred."""
+    await send_with_refusal(sender, 429)
     assert bodies(sender.driver.submissions) == NAMES[:1]
     assert sender.driver.sent == []
     codes = {
@@ -105,13 +97,7 @@ async def test_a_restriction_stops_what_the_page_has(sender: FastSender) -> None
 
 async def test_a_refused_message_costs_only_itself(sender: FastSender) -> None:
     """What was given ahead takes its turn once more, in the same order."""
-    sender.driver.hold_submits()
-    sender.driver.refuse_next_submit(404)
-    await dispatch_all(sender)
-    await until(lambda: sender.driver.submissions)
-    await run_until_idle()
-    sender.driver.release_submits()
-    await wait_for_all(sender)
+    await send_with_refusal(sender, 404)
     assert await sender.wait_for_result(NAMES[0]) == Failed(
         error=Error("recipient_not_on_whatsapp", "404")
     )

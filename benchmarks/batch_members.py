@@ -10,18 +10,16 @@ batch until `wa.batches` says that it is finished. Needs no network.
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
 
 from benchmarks.browser_common import machine
-from streams.embedded_kafka.broker import EmbeddedBroker
+from benchmarks.world import run_broker
 from tests.support.broker import make_settings
 from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender, start_dispatcher
@@ -130,18 +128,13 @@ async def acknowledge_for_ever(sender: FakeSender) -> None:
 async def main(count: int, rounds: int) -> None:
     """Run the benchmark."""
     print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Path(folder) / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
+    async with run_broker() as (broker, folder):
+        settings = make_settings(broker, folder / "data", account_max_in_flight=256)
+        system = await start_dispatcher(settings)
         try:
-            settings = make_settings(broker, Path(folder) / "data", account_max_in_flight=256)
-            system = await start_dispatcher(settings)
-            try:
-                await _run_rounds(system, settings, count, rounds)
-            finally:
-                system.stop()
+            await _run_rounds(system, settings, count, rounds)
         finally:
-            broker.stop()
+            system.stop()
 
 
 async def _run_rounds(system: Any, settings: Any, count: int, rounds: int) -> None:

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import statistics
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +26,7 @@ import psutil
 from benchmarks.browser_common import machine
 from benchmarks.checkouts import stop
 from benchmarks.dispatching.world import READY_TIMEOUT_S, Cost, World, open_world
-from streams.embedded_kafka.broker import EmbeddedBroker
+from benchmarks.world import run_broker
 from tests.support.waiting import wait_until
 
 TREE: Final = Path(__file__).parents[1]
@@ -158,17 +157,14 @@ async def _flood(world: World, messages: int) -> Cost:
 async def main(options: argparse.Namespace) -> None:
     """Run the benchmark."""
     print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Path(folder) / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        try:
-            async with open_world(TREE, broker.bootstrap_servers, Path(folder)) as world:
-                await _flood(world, 200)  # to warm up
-                async with open_console(world, options.pages) as console:
-                    await measure_delay(world, console, options.rate, options.seconds)
-                await measure_neighbour(world, options.pages, options.messages, options.rounds)
-        finally:
-            broker.stop()
+    async with (
+        run_broker() as (broker, folder),
+        open_world(TREE, broker.bootstrap_servers, folder) as world,
+    ):
+        await _flood(world, 200)  # to warm up
+        async with open_console(world, options.pages) as console:
+            await measure_delay(world, console, options.rate, options.seconds)
+        await measure_neighbour(world, options.pages, options.messages, options.rounds)
 
 
 if __name__ == "__main__":

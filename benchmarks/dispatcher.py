@@ -20,7 +20,6 @@ Scenarios (all but h count until `sent`):
 import argparse
 import asyncio
 import statistics
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,7 +32,7 @@ from benchmarks.checkouts import HERE
 from benchmarks.dispatching import measurements
 from benchmarks.dispatching.measurements import Measure
 from benchmarks.dispatching.world import Cost, World, open_world
-from streams.embedded_kafka.broker import EmbeddedBroker
+from benchmarks.world import run_broker
 
 
 @dataclass(frozen=True)
@@ -73,17 +72,12 @@ class Bench:
 
     async def run(self, names: list[str]) -> None:
         """All scenarios, on a broker of their own."""
-        with tempfile.TemporaryDirectory() as folder:
-            self._folder = Path(folder)
-            broker = EmbeddedBroker(self._folder / "broker", port=0)
-            await asyncio.to_thread(broker.start, lambda _: None)
+        async with run_broker() as (broker, folder):
+            self._folder = folder
             self._servers = broker.bootstrap_servers
-            try:
-                async with self._open_worlds({}) as worlds:
-                    for name in names:
-                        await self._run_scenario(name, worlds)
-            finally:
-                broker.stop()
+            async with self._open_worlds({}) as worlds:
+                for name in names:
+                    await self._run_scenario(name, worlds)
 
     async def _run_scenario(self, name: str, base_worlds: dict[str, World]) -> None:
         """In turns with the one that it is compared with, and the checkouts in turns."""

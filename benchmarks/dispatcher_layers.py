@@ -15,7 +15,6 @@ import asyncio
 import cProfile
 import pstats
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -28,8 +27,8 @@ from rocksdict import Options, Rdict, WriteBatch
 
 from benchmarks.browser_common import machine
 from benchmarks.dispatching.layers import Layers, make_outcomes
+from benchmarks.world import run_broker
 from streams.dispatch.publisher import OutgoingRecord
-from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import connection
 from streams.runtime.broker.produce import produce
 from streams.runtime.store.changelog import Change
@@ -204,15 +203,10 @@ async def main(options: argparse.Namespace) -> None:
     """Measure, on a broker of its own."""
     if options.profile:
         return await profile(options)
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Path(folder) / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        try:
-            bench = Bench(options, broker.bootstrap_servers, Path(folder))
-            await bench.run()
-        finally:
-            broker.stop()
-        report(bench.costs)
+    async with run_broker() as (broker, folder):
+        bench = Bench(options, broker.bootstrap_servers, folder)
+        await bench.run()
+    report(bench.costs)
 
 
 if __name__ == "__main__":

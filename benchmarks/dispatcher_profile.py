@@ -12,7 +12,6 @@ import asyncio
 import json
 import signal
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any, Final
 from benchmarks.browser_common import machine
 from benchmarks.dispatching import measurements
 from benchmarks.dispatching.world import World, open_world
-from streams.embedded_kafka.broker import EmbeddedBroker
+from benchmarks.world import run_broker
 
 TREE: Final = Path(__file__).parents[1]
 _SAMPLES_PER_S: Final = 200
@@ -37,24 +36,19 @@ _ALLOW_TRACING: Final = (
 
 async def main(options: argparse.Namespace) -> None:
     """Record while the messages go through."""
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Path(folder) / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        try:
-            opened = open_world(
-                TREE,
-                broker.bootstrap_servers,
-                Path(folder),
-                dispatchers=0,
-                max_in_flight=options.places,
-            )
-            async with opened as world:
-                world.program = ("-c", _ALLOW_TRACING)
-                await world.start_dispatcher()
-                await measurements.until_sent(world, options)  # warms it up
-                await record(world, options)
-        finally:
-            broker.stop()
+    async with run_broker() as (broker, folder):
+        opened = open_world(
+            TREE,
+            broker.bootstrap_servers,
+            folder,
+            dispatchers=0,
+            max_in_flight=options.places,
+        )
+        async with opened as world:
+            world.program = ("-c", _ALLOW_TRACING)
+            await world.start_dispatcher()
+            await measurements.until_sent(world, options)  # warms it up
+            await record(world, options)
 
 
 async def record(world: World, options: argparse.Namespace) -> None:

@@ -9,7 +9,6 @@ whose retention is days grow with what is written; those that are compacted shou
 
 import argparse
 import asyncio
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ import psutil
 from benchmarks.browser_common import machine
 from benchmarks.dispatching.world import World, open_world
 from benchmarks.soak import growth
-from streams.embedded_kafka.broker import EmbeddedBroker
+from benchmarks.world import run_broker
 
 TREE: Final = Path(__file__).parents[1]
 MB: Final = 2**20
@@ -30,14 +29,11 @@ Sample = dict[str, float]
 async def main(messages: int, phones: int) -> None:
     """Print each sample, then how much each grows by the second half."""
     print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Path(folder) / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        try:
-            async with open_world(TREE, broker.bootstrap_servers, Path(folder)) as world:
-                await _measure(world, Path(folder), messages // BLOCKS, phones)
-        finally:
-            broker.stop()
+    async with (
+        run_broker() as (broker, folder),
+        open_world(TREE, broker.bootstrap_servers, folder) as world,
+    ):
+        await _measure(world, folder, messages // BLOCKS, phones)
 
 
 async def _measure(world: World, folder: Path, block: int, phones: int) -> None:

@@ -11,7 +11,6 @@ dispatcher, up to the moment in which it is ready. Needs no network.
 import argparse
 import asyncio
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,12 +20,12 @@ import psutil
 from aiokafka import AIOKafkaProducer
 
 from benchmarks.browser_common import machine
+from benchmarks.world import run_broker
 from streams.dispatch import phone_store
 from streams.domain.conversation import Conversation
 from streams.domain.phone import state
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.state import Chat, Journal, Message, Phone, PriorityQueue, State, Wait
-from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin, topics
 from streams.kafka.connection import producer_options
 from streams.settings import Settings
@@ -166,18 +165,13 @@ async def _wait_until_ready(worker: Worker, process: psutil.Process) -> int:
 async def main(size: Size, rounds: int, trees: list[Path]) -> None:
     """Run the benchmark."""
     print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Path(folder) / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        try:
-            settings = make_settings(broker, Path(folder) / "data", partitions=PARTITIONS)
-            await admin.create_topics(settings)
-            start_s = time.monotonic()
-            await fill(settings, size)
-            print(f"{size}, written in {time.monotonic() - start_s:.0f} s", flush=True)
-            await _run_rounds(settings, rounds, trees)
-        finally:
-            broker.stop()
+    async with run_broker() as (broker, folder):
+        settings = make_settings(broker, folder / "data", partitions=PARTITIONS)
+        await admin.create_topics(settings)
+        start_s = time.monotonic()
+        await fill(settings, size)
+        print(f"{size}, written in {time.monotonic() - start_s:.0f} s", flush=True)
+        await _run_rounds(settings, rounds, trees)
 
 
 async def _run_rounds(settings: Settings, rounds: int, trees: list[Path]) -> None:

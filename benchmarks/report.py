@@ -10,21 +10,19 @@ import argparse
 import asyncio
 import random
 import resource
-import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import psutil
 from aiokafka import AIOKafkaProducer
 
 from benchmarks.browser_common import machine
+from benchmarks.world import run_broker
 from streams.contract import status
 from streams.contract.timestamps import format_rfc3339
-from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import producer_options
 from streams.kafka.reader import choose_partition
@@ -133,26 +131,19 @@ async def measure(settings: Settings, since_s: float, by: Dimension | None, reco
 async def main(events: int, repeat: float) -> None:
     """Run the benchmark."""
     print(machine())
-    with tempfile.TemporaryDirectory() as folder:
-        broker = EmbeddedBroker(Path(folder) / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        try:
-            settings = make_settings(broker, Path(folder) / "data", partitions=8)
-            await admin.create_topics(settings)
-            start_s = time.time() - 3600
-            async with AIOKafkaProducer(
-                **producer_options(settings), max_batch_size=1 << 20
-            ) as producer:
-                writer = Writer(producer, names(settings).status, settings.partitions)
-                begin_s = time.monotonic()
-                records = await writer.write(events, repeat, start_s)
-            print(
-                f"wa.status has {records:,} records, written in {time.monotonic() - begin_s:.0f} s"
-            )
-            for by in GROUPINGS:
-                await measure(settings, start_s, by, records)
-        finally:
-            broker.stop()
+    async with run_broker() as (broker, folder):
+        settings = make_settings(broker, folder / "data", partitions=8)
+        await admin.create_topics(settings)
+        start_s = time.time() - 3600
+        async with AIOKafkaProducer(
+            **producer_options(settings), max_batch_size=1 << 20
+        ) as producer:
+            writer = Writer(producer, names(settings).status, settings.partitions)
+            begin_s = time.monotonic()
+            records = await writer.write(events, repeat, start_s)
+        print(f"wa.status has {records:,} records, written in {time.monotonic() - begin_s:.0f} s")
+        for by in GROUPINGS:
+            await measure(settings, start_s, by, records)
 
 
 if __name__ == "__main__":

@@ -30,13 +30,23 @@ class World:
 
 
 @asynccontextmanager
+async def run_broker() -> AsyncIterator[tuple[EmbeddedBroker, Path]]:
+    """A broker, and the folder that it is in; both are gone at the end."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        broker = EmbeddedBroker(folder / "broker", port=0)
+        await asyncio.to_thread(broker.start, lambda _: None)
+        try:
+            yield broker, folder
+        finally:
+            broker.stop()
+
+
+@asynccontextmanager
 async def world(**overrides: Any) -> AsyncIterator[World]:
     """A world that is stopped and removed at the end; `overrides` are settings."""
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = EmbeddedBroker(folder / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        stack.callback(broker.stop)
+        broker, folder = await stack.enter_async_context(run_broker())
         whatsapp = stack.enter_context(sandbox(folder / "sandbox"))
         settings = make_settings(
             broker,

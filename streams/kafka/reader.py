@@ -191,6 +191,19 @@ async def open_reader(
         await stop_consumer(consumer)
 
 
+async def read_last_values(settings: ClientSettings, topic: str) -> dict[bytes, bytes]:
+    """The last value of each key of the topic; a key whose last record has no value is left out.
+
+    Raises:
+        KafkaUnreachable, TopicNotFound: as `open_reader`.
+    """
+    last: dict[bytes, bytes | None] = {}
+    async with open_reader(settings, topic) as reader:
+        async for record in reader.read_to_end():
+            last[record.key or b""] = record.value
+    return {key: value for key, value in last.items() if value is not None}
+
+
 async def require_topic(settings: ClientSettings, topic: str) -> None:
     """Raises TopicNotFound unless the topic exists, and KafkaUnreachable if no broker answers."""
     # A consumer would look for it for 40 s. Lists all topics, because a broker might create one that is named.

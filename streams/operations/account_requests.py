@@ -28,7 +28,7 @@ from streams.kafka import admin
 from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.kafka.connection import bootstrap_servers, translate_errors
 from streams.kafka.producing import open_producer, translate_refusals
-from streams.kafka.reader import open_reader
+from streams.kafka.reader import open_reader, read_last_values
 from streams.kafka.topics import names
 from streams.operations.errors import CommandFailed, UsageError
 from streams.settings import Settings
@@ -50,8 +50,7 @@ async def read_requests(settings: Settings) -> dict[str, AccountRequest]:
 
 async def find_accounts(settings: Settings) -> set[str]:
     """Every account that there is: of the settings, of the senders, and what was added; not what was removed."""
-    async with open_reader(settings, names(settings).accounts) as reader:
-        last = {record.key: record.value async for record in reader.read_to_end()}
+    last = await read_last_values(settings, names(settings).accounts)
     found = {key.decode(errors="replace") for key, value in last.items() if key and value}
     requests = await read_requests(settings)
     removed = {name for name, request in requests.items() if request.requested == "removed"}

@@ -11,7 +11,7 @@ import msgspec
 from streams.client import WhatsApp
 from streams.dispatch.records.consents import ConsentRecord, decode
 from streams.domain.consent.state import ConsentStatus
-from streams.kafka.reader import Record, open_reader
+from streams.kafka.reader import Record, open_reader, read_last_values
 from streams.kafka.topics import names
 from streams.operations.errors import no_answer
 from streams.operations.queue import parse_recipient
@@ -24,10 +24,7 @@ async def read_consents(settings: Settings) -> list[ConsentRecord]:
     Raises:
         KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
     """
-    last: dict[bytes, bytes | None] = {}
-    async with open_reader(settings, names(settings).consent) as reader:
-        async for record in reader.read_to_end():
-            last[record.key or b""] = record.value
+    last = await read_last_values(settings, names(settings).consent)
     records = [record for value in last.values() if (record := _decode(value)) is not None]
     return sorted(records, key=lambda record: (record.at, record.phone), reverse=True)
 

@@ -22,7 +22,7 @@ from streams.contract.topics import MIB
 from streams.dispatch.templates.rendering import CompiledTemplate
 from streams.domain.templates import InvalidTemplate, canonical_language
 from streams.kafka.connection import producer_options, translate_errors
-from streams.kafka.reader import open_reader
+from streams.kafka.reader import read_last_values
 from streams.kafka.topics import names
 from streams.operations.errors import UsageError
 from streams.settings import Settings
@@ -53,11 +53,8 @@ async def read_templates(settings: Settings) -> list[StoredTemplate]:
     Raises:
         KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
     """
-    values: dict[bytes, bytes | None] = {}
-    async with open_reader(settings, names(settings).templates) as reader:
-        async for record in reader.read_to_end():
-            values[record.key or b""] = record.value
-    stored = [_check(key, value) for key, value in values.items() if value is not None]
+    values = await read_last_values(settings, names(settings).templates)
+    stored = [_check(key, value) for key, value in values.items()]
     return sorted(filter(None, stored), key=lambda template: (template.name, template.language))
 
 

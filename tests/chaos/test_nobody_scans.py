@@ -3,7 +3,6 @@
 `make chaos` runs it and prints its figures. CHAOS_HOUR_S (72) is how long the hour lasts here.
 """
 
-import contextlib
 import os
 import time
 from collections import Counter
@@ -11,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from streams.sandbox.client import SandboxError
-from streams.whatsapp.driver import Phase, SessionState
+from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.browser.launch import Timeouts
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import make_browser_config
+from tests.support.browser import make_browser_config, scan_until_ready
 from tests.support.sandbox import SandboxControl, run_sandbox
 
 pytestmark = [pytest.mark.chaos, pytest.mark.browser, pytest.mark.timeout(300)]
@@ -40,7 +38,7 @@ async def test_an_hour_without_a_scan(tmp_path: Path) -> None:
         await driver.start()
         try:
             codes, reasons, longest_gap_s = await _watch(driver, HOUR_S)
-            await _scan(driver, SandboxControl(sandbox.control_url))
+            await scan_until_ready(driver, SandboxControl(sandbox.control_url))
         finally:
             await driver.stop()
     print(
@@ -71,14 +69,3 @@ async def _watch(driver: WhatsAppWeb, duration_s: float) -> tuple[set[str], Coun
             codes.add(session.qr)
             last_code_s = now_s
     return codes, reasons, longest_gap_s
-
-
-async def _scan(driver: WhatsAppWeb, control: SandboxControl) -> None:
-    """Scan codes until one of them was not too old."""
-    session: SessionState
-    async for session in driver.watch_session():
-        if session.phase is Phase.READY:
-            return
-        if session.qr:
-            with contextlib.suppress(SandboxError):
-                await control.scan(session.qr)

@@ -18,8 +18,8 @@ NOW_S = 1_790_000_000.0
 PNG = "iVBORw0KGgo="
 
 
-@pytest.fixture
-def intake() -> Intake:
+def make_intake(region: str | None) -> Intake:
+    """An intake that reads numbers without a country as those of this region."""
     record_mapper = RecordMapper(
         "wa.status",
         "wa.dlq",
@@ -30,7 +30,13 @@ def intake() -> Intake:
         "wa.outbound",
         "forget",
     )
-    return Intake("phone", record_mapper, RequestReader("MY", 1000, TemplateLibrary(lambda: NOW_S)))
+    templates = TemplateLibrary(lambda: NOW_S)
+    return Intake("phone", record_mapper, RequestReader(region, 1000, templates))
+
+
+@pytest.fixture
+def intake() -> Intake:
+    return make_intake("MY")
 
 
 def record(body: Any, **more: Any) -> SourceRecord:
@@ -135,17 +141,6 @@ def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
         2,
     )
     assert info.allow_duplicate, "a person insists"
-
-
-def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake) -> None:
-    """A national number becomes that of its country; an impossible one is reported with its field."""
-    card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
-    _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
-    assert orjson.loads(forwarded(outgoing).content)["phones"] == ["+60123456789"]
-    card["phones"] = ["+60123456789", "none"]
-    disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
-    assert disposition is Disposition.REJECTED
-    assert b"content.phones[1]" in (dict(letter.headers)["wa-dlq-message"] or b"")
 
 
 def test_a_file_gets_its_type_and_its_name(intake: Intake) -> None:

@@ -3,26 +3,8 @@
 import orjson
 import pytest
 
-from streams.dispatch.intake import Intake
-from streams.dispatch.records.mapper import RecordMapper
-from streams.dispatch.request_reader import RequestReader
-from streams.dispatch.templates.library import TemplateLibrary
-from tests.dispatch.test_intake import NOW_S, forwarded, record
-
-
-def make_intake(region: str | None) -> Intake:
-    record_mapper = RecordMapper(
-        "wa.status",
-        "wa.dlq",
-        "phone",
-        lambda account: f"send.{account}",
-        "batch",
-        "consent",
-        "wa.outbound",
-        "forget",
-    )
-    templates = TemplateLibrary(lambda: NOW_S)
-    return Intake("phone", record_mapper, RequestReader(region, 1000, templates))
+from streams.dispatch.intake import Disposition
+from tests.dispatch.test_intake import NOW_S, forwarded, make_intake, record
 
 
 @pytest.mark.parametrize(
@@ -41,3 +23,15 @@ def test_a_number_of_two_people_is_refused_naming_both() -> None:
     error = orjson.loads(status.value or b"")["error"]
     assert error["code"] == "invalid_phone"
     assert error["detail"] == "to: could be +491701234567 or +49491701234567; write it with +"
+
+
+def test_numbers_on_a_contacts_card_are_read_like_the_recipients() -> None:
+    """A national number becomes that of its country; an impossible one is reported with its field."""
+    intake = make_intake("MY")
+    card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
+    _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
+    assert orjson.loads(forwarded(outgoing).content)["phones"] == ["+60123456789"]
+    card["phones"] = ["+60123456789", "none"]
+    disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
+    assert disposition is Disposition.REJECTED
+    assert b"content.phones[1]" in (dict(letter.headers)["wa-dlq-message"] or b"")

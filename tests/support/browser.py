@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from streams.sandbox.client import SandboxError
 from streams.whatsapp.driver import Phase, SessionState, Submission
 from streams.whatsapp.web.browser.launch import BrowserConfig, Timeouts
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
@@ -42,6 +43,16 @@ async def link(driver: WhatsAppWeb, control: SandboxControl) -> SessionState:
     assert session.qr is not None
     await control.scan(session.qr)
     return await wait_for_phase(driver, Phase.READY)
+
+
+async def scan_until_ready(driver: WhatsAppWeb, control: SandboxControl) -> None:
+    """Scan codes until one of them was not too old. The caller bounds the time."""
+    async for session in driver.watch_session():
+        if session.phase is Phase.READY:
+            return
+        if session.qr:
+            with contextlib.suppress(SandboxError):
+                await control.scan(session.qr)
 
 
 def make_text(

@@ -4,28 +4,20 @@ import gzip
 
 import cramjam
 import pytest
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.contract import record_size
 from streams.contract.record_size import CutBytes
 from streams.kafka.reading import huge_batches
 from streams.kafka.reading.record_batches import RecordBatches
+from tests.kafka.reading.test_record_batches import make_builder
 
 GZIP, LZ4, ZSTD = 1, 3, 4
 MIB = 1 << 20
 
 
 def batch(codec: int, *values: bytes, key: bytes = b"k", headers: int = 1) -> bytes:
-    builder = _DefaultRecordBatchBuilderPy(
-        magic=2,
-        compression_type=codec,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=1 << 30,
-    )
+    builder = make_builder(codec, batch_size=1 << 30)
     for offset, value in enumerate(values):
         builder.append(offset, 1000 + offset, key, value, [("h", b"x")] * headers)
     return bytes(builder.build())

@@ -28,31 +28,28 @@ class Bytes(str):
         return self.raw
 
 
-def python_batch(builder: Any) -> Any:
-    """aiokafka's batch of a producer, written by its Python part, which takes any name."""
-    builder._builder = _DefaultRecordBatchBuilderPy(
-        magic=2,
-        compression_type=PLAIN,
-        is_transactional=0,
-        producer_id=-1,
-        producer_epoch=-1,
-        base_sequence=0,
-        batch_size=100_000,
-    )
-    return builder
-
-
-def batch(headers: list[list[tuple[str, bytes | None]]], codec: int = PLAIN) -> bytes:
-    """A batch with a record for each list of headers."""
-    builder = _DefaultRecordBatchBuilderPy(
+def make_builder(codec: int, *, base_sequence: int = -1, batch_size: int = 100_000) -> Any:
+    """A batch to be filled; aiokafka's builder in Python takes anything for a header."""
+    return _DefaultRecordBatchBuilderPy(
         magic=2,
         compression_type=codec,
         is_transactional=0,
         producer_id=-1,
         producer_epoch=-1,
-        base_sequence=-1,
-        batch_size=100_000,
+        base_sequence=base_sequence,
+        batch_size=batch_size,
     )
+
+
+def python_batch(builder: Any) -> Any:
+    """aiokafka's batch of a producer, written by its Python part, which takes any name."""
+    builder._builder = make_builder(PLAIN, base_sequence=0)
+    return builder
+
+
+def batch(headers: list[list[tuple[str, bytes | None]]], codec: int = PLAIN) -> bytes:
+    """A batch with a record for each list of headers."""
+    builder = make_builder(codec)
     for offset, record_headers in enumerate(headers):
         builder.append(offset, 1000 + offset, f"k{offset}".encode(), b"v" * offset, record_headers)
     return bytes(builder.build())

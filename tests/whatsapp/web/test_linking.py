@@ -4,18 +4,16 @@ The codes of this sandbox live for a second or three, so that hours are seconds.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from streams.sandbox.client import SandboxError
 from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.browser.launch import Timeouts
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import make_browser_config, wait_for_phase
+from tests.support.browser import make_browser_config, scan_until_ready, wait_for_phase
 from tests.support.sandbox import Sandbox, SandboxControl, run_sandbox
 
 pytestmark = pytest.mark.browser
@@ -68,24 +66,14 @@ async def collect_codes(driver: WhatsAppWeb, count: int) -> tuple[list[str], set
     return codes, reasons
 
 
-async def scan(driver: WhatsAppWeb, control: SandboxControl) -> None:
-    """Scan codes until one of them was not too old."""
-    async with asyncio.timeout(30):
-        async for session in driver.watch_session():
-            if session.phase is Phase.READY:
-                return
-            if session.qr:
-                with contextlib.suppress(SandboxError):
-                    await control.scan(session.qr)
-
-
 async def test_codes_come_for_hours(driver: WhatsAppWeb, control: SandboxControl) -> None:
     """An idle page is refreshed by its own function (source: WAWebLaunchSocketUtils), and then links."""
     await driver.start()
     codes, reasons = await collect_codes(driver, 5)
     assert len(set(codes)) == 5
     assert reasons <= {"", "qr_expired"}
-    await scan(driver, control)
+    async with asyncio.timeout(30):
+        await scan_until_ready(driver, control)
 
 
 async def test_a_page_without_a_refresh_is_reloaded(

@@ -59,15 +59,21 @@ async def test_the_browser_dies_under_a_submit(crash_harness: SenderHarness) -> 
     )
 
 
+async def dispatch_four(harness: SenderHarness, name: str, number: str) -> list[SendCommand]:
+    """Messages to four recipients; the page has sent the first, and waits for its ack."""
+    sends = [
+        await harness.dispatch(f"{name}-{n}", f"+{number}{n}", chat_id=f"{number}{n}@c.us")
+        for n in range(4)
+    ]
+    await harness.wait_for_stanza(f"{name}-0")
+    return sends
+
+
 async def test_the_browser_dies_with_messages_ahead(crash_harness: SenderHarness) -> None:
     """What waited in the page for its turn is looked for like what was submitted: each is shown once."""
     harness = crash_harness
     await harness.control.post("/faults", {"ack_delay_ms": 900, "count": 1})
-    sends = [
-        await harness.dispatch(f"ahead-{n}", f"+6012000001{n}", chat_id=f"6012000001{n}@c.us")
-        for n in range(4)
-    ]
-    await harness.wait_for_stanza("ahead-0")
+    sends = await dispatch_four(harness, "ahead", "6012000001")
     browser_of(harness).kill()
     for send in sends:
         await wait_until_sent(harness, send)
@@ -223,11 +229,7 @@ async def test_a_sender_that_stops_withdraws_its_claims(crash_harness: SenderHar
     """A message that was only claimed is new to the next owner, which need not reconcile it."""
     harness = crash_harness
     await harness.control.post("/faults", {"ack_delay_ms": 1500, "count": 1})
-    sends = [
-        await harness.dispatch(f"goes-{n}", f"+6012000000{n}", chat_id=f"6012000000{n}@c.us")
-        for n in range(4)
-    ]
-    await harness.wait_for_stanza("goes-0")
+    sends = await dispatch_four(harness, "goes", "6012000000")
     leaver = harness.system.workers[0]
     leaver.kill(signal.SIGTERM)
     assert leaver.process.returncode == 0, leaver.read_log_tail()

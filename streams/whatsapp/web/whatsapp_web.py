@@ -9,7 +9,6 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
 
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp import chats, diagnosing
@@ -49,6 +48,7 @@ from streams.whatsapp.web.incoming.store import WebIncomingStore
 from streams.whatsapp.web.media import is_media, upload, upload_timeout_s
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_supervisor import PageSupervisor
+from streams.whatsapp.web.questions import PageQuestions
 from streams.whatsapp.web.recovery_policy import has_outgrown
 from streams.whatsapp.web.session_tracker import SessionTracker
 
@@ -79,6 +79,7 @@ class WhatsAppWeb(WebIncomingStore):
         self._random_fraction = random_fraction
         self._profile = Profile(config.profile_dir)
         self._tracker = SessionTracker(self._profile, config.min_free_disk_mb, now_s=now_s)
+        self._questions = PageQuestions(self._require_ready_page)
         self._supervisor: PageSupervisor | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -214,30 +215,20 @@ class WhatsAppWeb(WebIncomingStore):
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """Returns nothing when the page cannot answer."""
         argument = {"ids": [list(pair) for pair in ids]}
-        answer = await self._ask("read_acks", argument, self._config.timeouts.look_up_s)
+        answer = await self._questions.ask("read_acks", argument, self._config.timeouts.look_up_s)
         return answer["acks"] if answer else {}
 
     async def list_groups(self) -> GroupList | None:  # noqa: D102
-        answer = await self._ask("list_groups", {}, self._config.timeouts.look_up_s)
+        answer = await self._questions.ask("list_groups", {}, self._config.timeouts.look_up_s)
         return GroupList.decode(answer) if answer else None
 
     async def reconnect(self) -> None:
         """A page that does not answer is replaced anyway."""
-        await self._ask("reconnect", {}, self._config.timeouts.answer_s)
+        await self._questions.ask("reconnect", {}, self._config.timeouts.answer_s)
 
     async def stop_turns(self) -> None:
         """A page that does not answer, or is not ready, submits nothing that waits."""
-        await self._ask("stop_turns", {}, self._config.timeouts.answer_s)
-
-    async def _ask(
-        self, call: str, argument: Mapping[str, object], timeout_s: float
-    ) -> Mapping[str, Any] | None:
-        """The answer of a ready page; None: there is none now."""
-        try:
-            return await self._require_ready_page().call(call, argument, timeout_s)
-        except (AdapterError, PageFailure) as error:
-            log.info("%s: the page gives no answer: %s", call, error)
-            return None
+        await self._questions.ask("stop_turns", {}, self._config.timeouts.answer_s)
 
     @property
     def ack_counts(self) -> AckCounts:  # noqa: D102

@@ -17,9 +17,8 @@ from streams.domain.errors import Error
 from streams.sender.clock import Clock
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp.diagnosis import Diagnosis, hide_personal
-from streams.whatsapp.driver import Driver, Phase, Receipt, SessionState
+from streams.whatsapp.driver import Driver, Phase, Received, SessionState
 from streams.whatsapp.errors import BrowserError
-from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ class BrowserSession:
         make_driver: Callable[[], Driver],
         *,
         on_change: Callable[[SessionState], None],
-        on_received: Callable[[Receipt | IncomingHint], None],
+        on_received: Callable[[Received], None],
         clock: Clock,
         admit: Callable[[SessionState], SessionState] = lambda state: state,
     ) -> None:

@@ -36,7 +36,7 @@ from streams.sender.restrictions import RestrictionStore
 from streams.sender.upkeep import Upkeep
 from streams.settings import Settings
 from streams.system.tasks import cancel_tasks
-from streams.whatsapp.driver import Phase, Receipt, SessionState
+from streams.whatsapp.driver import LateRefusal, Phase, Receipt, Received, SessionState
 from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
@@ -255,8 +255,11 @@ class SendTopicOwnership:
             self._inbound.notify_ready()
             self._forgetter.notify()
 
-    def _on_received(self, received: Receipt | IncomingHint) -> None:
-        if isinstance(received, IncomingHint):
-            self._inbound.notify(received)
-        else:
-            self._receipts.receive(received)
+    def _on_received(self, received: Received) -> None:
+        match received:
+            case IncomingHint():
+                self._inbound.notify(received)
+            case LateRefusal():
+                self._spawn(self._runner.refuse_late(received), "late-refusal")
+            case Receipt():
+                self._receipts.receive(received)

@@ -118,6 +118,12 @@ class RestrictionStore:
         await self.begin(restriction)
         return restriction
 
+    async def confirm(self, code: str) -> Restriction:
+        """The restriction of this code that has begun before; durable when this returns."""
+        restriction = self._restrictions[code]
+        await self._claim_store.write(_make_key(code), stored.encode(restriction))
+        return restriction
+
     def get(self, code: str) -> Restriction | None:
         """The last restriction of this code, also if it has ended."""
         return self._restrictions.get(code)

@@ -27,7 +27,7 @@ from streams.whatsapp.driver import (
     NotSubmitted,
     OnWhatsApp,
     Phase,
-    Receipt,
+    Received,
     ServerAccepted,
     ServerRefused,
     SessionState,
@@ -35,7 +35,6 @@ from streams.whatsapp.driver import (
     SubmitResult,
 )
 from streams.whatsapp.groups import GroupList
-from streams.whatsapp.incoming import IncomingHint
 
 _NOT_READY_CODES = {
     Phase.RESTRICTED: "account_restricted",
@@ -198,7 +197,7 @@ class FakeDriver(FakeWhatsApp):
             raise script.result
         return script.result
 
-    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:  # noqa: D102
+    async def watch_incoming(self) -> AsyncIterator[Received]:  # noqa: D102
         while (incoming := await self._incoming.get()) is not None:
             yield incoming
 

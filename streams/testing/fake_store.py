@@ -38,11 +38,13 @@ class FakeStore:
             return None
         return MessageFound(self._acks[whatsapp_id], is_pending=whatsapp_id in self._pending)
 
-    def refuse_pending(self, server_code: int) -> None:
-        """The server refuses what is pending, and no submit waits for its answer any more."""
-        for submission in self.take_pending():
+    def refuse_pending(self, server_code: int) -> list[str]:
+        """The server refuses what is pending, and no submit waits for its answer any more. Returns the ids."""
+        refused = self.take_pending()
+        for submission in refused:
             self.refuse(submission.whatsapp_id)
             self._late_codes[submission.whatsapp_id] = server_code
+        return [submission.whatsapp_id for submission in refused]
 
     def refuse(self, whatsapp_id: str) -> None:
         """The server has refused it."""

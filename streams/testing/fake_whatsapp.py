@@ -16,11 +16,13 @@ from streams.whatsapp.driver import (
     AckCounts,
     AckLevel,
     InDoubt,
+    LateRefusal,
     NewChatQuota,
     NotSubmitted,
     Phase,
     Receipt,
     ReceiptKind,
+    Received,
     ServerAccepted,
     ServerRefused,
     SessionState,
@@ -99,7 +101,7 @@ class FakeWhatsApp(FakeIncomingStore):
         self._delay: asyncio.Event | None = None  # of the submit that is being made
         self._session = SessionState(Phase.STOPPED, since_s=now_s())
         self._session_queues: set[asyncio.Queue[SessionState]] = set()
-        self._incoming: asyncio.Queue[Receipt | IncomingHint | None] = asyncio.Queue()
+        self._incoming: asyncio.Queue[Received | None] = asyncio.Queue()
 
     @property
     def sent(self) -> list[SentMessage]:
@@ -122,7 +124,8 @@ class FakeWhatsApp(FakeIncomingStore):
 
     def refuse_pending(self, server_code: int) -> None:
         """The server refuses, late, each message whose ack was lost."""
-        self.store.refuse_pending(server_code)
+        for whatsapp_id in self.store.refuse_pending(server_code):
+            self.emit(LateRefusal(whatsapp_id, server_code))
         self._end_turns()
 
     def _end_turns(self) -> None:
@@ -227,7 +230,7 @@ class FakeWhatsApp(FakeIncomingStore):
         self._link_count += 1
         self.set_phase(Phase.READY)
 
-    def emit(self, incoming: Receipt | IncomingHint) -> None:
+    def emit(self, incoming: Received) -> None:
         """The page reports a receipt, or that there is something to read; the ack of a message follows its receipt."""
         if isinstance(incoming, Receipt):
             self.store.raise_ack(incoming.whatsapp_id, _ACKS[incoming.kind])

@@ -151,6 +151,15 @@ class Receipt:
     at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class LateRefusal:
+    """The server has refused a message whose submit had given up. A look-up of it reports the code, too."""
+
+    whatsapp_id: str
+    server_code: int
+
+
+Received: TypeAlias = Receipt | LateRefusal | IncomingHint
 LookUpResult: TypeAlias = OnWhatsApp | NotOnWhatsApp | LookupFailed
 FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
@@ -192,8 +201,8 @@ class Driver(ChatCalls, IncomingStore, Protocol):
         """
         ...
 
-    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:
-        """Receipts, and hints that there are messages to read, for one reader, until `stop`."""
+    def watch_incoming(self) -> AsyncIterator[Received]:
+        """Receipts, late refusals, and hints that there are messages to read, for one reader, until `stop`."""
         ...
 
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:

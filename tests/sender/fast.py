@@ -36,8 +36,7 @@ from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk, InMemoryTable
-from streams.whatsapp.driver import Phase, Receipt, SessionState
-from streams.whatsapp.incoming import IncomingHint
+from streams.whatsapp.driver import LateRefusal, Phase, Receipt, Received, SessionState
 from tests.sender.attempts.fake_media import FakeMedia
 
 
@@ -97,14 +96,14 @@ class FastSender:
     is_to_forget: Callable[[Claim], bool] = lambda _: False
 
     def __post_init__(self) -> None:
+        self._late_refusals: list[asyncio.Task[None]] = []
         self._numbers: Iterator[int] = itertools.count(1)
         self.now_s = time.time()  # of the broker; it stands still until a test moves it
         self.skipped_s = 0.0
         self.append_delay_s = 0.0  # the broker appends a row so long after it was written
         clock = self.clock = Clock(self.get_now_s, self.get_monotonic_s)
-        self.driver.monotonic_s = (
-            self.get_monotonic_s
-        )  # a page has the clock of its sender's machine
+        # A page has the clock of its sender's machine.
+        self.driver.monotonic_s = self.get_monotonic_s
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.send_end = 0  # of the send topic
@@ -212,9 +211,11 @@ class FastSender:
     def _on_paced(self) -> None:
         self.paced_count += 1
 
-    def _on_received(self, received: Receipt | IncomingHint) -> None:
+    def _on_received(self, received: Received) -> None:
         if isinstance(received, Receipt):
             self.receipts.receive(received)
+        elif isinstance(received, LateRefusal):
+            self._late_refusals.append(asyncio.create_task(self.runner.refuse_late(received)))
 
     def _on_session_change(self, state: SessionState) -> None:
         self.session_states.append(state)

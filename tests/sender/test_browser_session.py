@@ -5,12 +5,14 @@ import time
 import pytest
 
 from streams.contract.timestamps import format_rfc3339
-from streams.domain.phone.events import Deferred, Failed, Sent
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
 from tests.sender.conftest import SenderHarness
 from tests.support.waiting import wait_until
 from tests.support.whatsapp import link_account
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
+
+LATE_MS = 6000  # after the ack timeout of this harness
 
 
 async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness) -> None:
@@ -43,6 +45,25 @@ async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness)
         await harness.wait_for_result(await harness.dispatch("back", "+60120000001")), Sent
     )
     assert await harness.fetch_stanzas("logged out") == []
+
+
+async def test_a_late_refusal_restricts_the_account_at_once(linked_harness: SenderHarness) -> None:
+    """The page reports it by itself: nothing looks for the message before the account is restricted."""
+    harness, number = linked_harness, "+60120000031"
+    fault = {"ack_delay_ms": LATE_MS, "send_error": 463, "number": number, "count": 1}
+    await harness.control.post("/faults", fault)
+    refused = await harness.dispatch("refused late", number)
+    doubt = await harness.wait_for_result(refused)
+    assert isinstance(doubt, Deferred)
+    assert doubt.in_doubt
+    record = await harness.wait_for_state("ready", reason="reachout_timelocked")
+    held = await harness.wait_for_result(await harness.dispatch("stranger", "+60120000032"))
+    assert isinstance(held, Deferred)
+    assert held.error.code == "new_chats_restricted"
+    later = await harness.dispatch("refused late", number, dispatch_number=2)
+    assert isinstance(await harness.wait_for_result(later), OutcomeUnknown)
+    assert harness.read_account_record()["until"] == record["until"], "it is counted once"
+    assert await harness.fetch_stanzas("stranger") == []
 
 
 async def test_the_session_tells_who_may_be_written_to(linked_harness: SenderHarness) -> None:

@@ -15,9 +15,8 @@ from streams.sender.browser_session import (
 )
 from streams.sender.clock import Clock
 from streams.testing.fake_driver import FakeDriver
-from streams.whatsapp.driver import Phase, Receipt, SessionState
+from streams.whatsapp.driver import Phase, Receipt, Received, SessionState
 from streams.whatsapp.errors import BrowserMissing
-from streams.whatsapp.incoming import IncomingHint
 from tests.sender.fast import run_until_idle, until
 
 SOON_S = 4e9  # a deadline that is never reached
@@ -29,7 +28,7 @@ class Harness:
     def __init__(self) -> None:
         self.driver = FakeDriver()
         self.states: list[SessionState] = []
-        self.received: list[Receipt | IncomingHint] = []
+        self.received: list[Received] = []
         self.session = BrowserSession(
             lambda: self.driver,
             on_change=self.states.append,

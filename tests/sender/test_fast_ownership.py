@@ -22,6 +22,7 @@ from streams.sender.ports import Ports
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
 from streams.whatsapp.diagnosis import Diagnosis
+from streams.whatsapp.driver import LateRefusal
 from tests.sender.attempts.fake_media import FakeMedia
 from tests.sender.fast import FastSender, OpenFence, make_command, run_until_idle, until
 
@@ -142,6 +143,39 @@ async def test_a_pause_stops_what_the_page_has_ahead(
     await until(lambda: stopped)
     assert stopped == {"paused"}
     await ownership.close()
+
+
+async def test_a_late_refusal_stops_the_account(tmp_path: Path) -> None:
+    """At once, and what the page has ahead with it: nothing has looked for the message yet."""
+    earlier = FastSender()
+    await earlier.open()
+    earlier.driver.lose_next_ack(arrives=False)
+    assert isinstance(await earlier.send(make_command("a")), Deferred)
+    await earlier.close()
+    [submission] = earlier.driver.submissions
+    stopped: list[bool] = []
+
+    async def stop_turns() -> None:
+        stopped.append(True)
+
+    earlier.driver.stop_turns = stop_turns
+    accounts: list[AccountRecord] = []
+    ownership = make_ownership(tmp_path, earlier, CollectorRegistry(), [], accounts)
+    await ownership.open()
+    await admit(ownership, earlier)
+    await until(lambda: ownership.account_record.state == "ready")
+    earlier.driver.emit(LateRefusal(submission.whatsapp_id, 429))
+    await until(lambda: stopped)
+    record = ownership.account_record
+    assert record.reason == "account_rate_limited"
+    await ownership.close()
+
+
+async def admit(ownership: SendTopicOwnership, earlier: FastSender) -> None:
+    """The number of the driver is that of the account."""
+    phone = earlier.driver.session.phone or ""
+    numbers = {"main": LinkedNumber(account="main", linked_phone=phone, at_s=1)}
+    ownership.apply_instructions(Instructions(numbers=numbers))
 
 
 async def test_acks_are_read_again_after_a_session_that_was_lost_meanwhile(

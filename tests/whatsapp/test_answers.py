@@ -5,6 +5,7 @@ import pytest
 from streams.whatsapp.driver import (
     AckCounts,
     InDoubt,
+    LateRefusal,
     NotSubmitted,
     Receipt,
     ServerRefused,
@@ -75,6 +76,13 @@ def test_an_ack_is_a_receipt_once() -> None:
     assert decode_event(make_ack(1), 7.0) == Receipt("3EB0", "sent", 7.0)
     assert decode_event(make_ack(2), 7.0) == Receipt("3EB0", "delivered", 7.0)
     assert decode_event(make_ack(2, is_new=False), 7.0) is None
+
+
+def test_a_late_refusal_is_reported_with_its_code() -> None:
+    """It is no ack, and counts as none."""
+    event = {"kind": "refusal", "id": "3EB0", "server_code": 463}
+    assert decode_event(event, 7.0) == LateRefusal("3EB0", 463)
+    assert count_ack(AckCounts(), event) == AckCounts()
 
 
 def test_receipts_are_counted_by_source() -> None:

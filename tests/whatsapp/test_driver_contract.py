@@ -12,6 +12,7 @@ import pytest
 from streams.testing.fake_whatsapp import chat_of
 from streams.whatsapp.driver import (
     InDoubt,
+    LateRefusal,
     LookupFailed,
     MessageFound,
     MessageNotFound,
@@ -26,6 +27,7 @@ from streams.whatsapp.driver import (
 from tests.support.browser import PEER, PEER_CHAT, make_text
 from tests.support.pages.driver_worlds import (
     World,
+    wait_for_late_refusal,
     wait_for_ready,
     wait_for_receipt,
     wait_for_session,
@@ -111,12 +113,18 @@ async def test_a_lost_ack_is_in_doubt(world: World) -> None:
     assert await world.arrived_ids() == ["3EB0CC05"]
 
 
-async def test_a_late_refusal_is_found_once(world: World) -> None:
-    """It comes after the submit has given up. The message can be submitted again under its id."""
+async def test_a_late_refusal_is_reported_and_found_once(world: World) -> None:
+    """It comes after the submit has given up. The message can be submitted again under its id.
+
+    What a submit itself reports is not reported in this way.
+    """
+    await world.refuse_next_submit()
+    assert isinstance(await world.driver.submit(make_text("3EB0CC1E")), ServerRefused)
     refuse = await world.refuse_next_submit_late()
     late = asyncio.create_task(world.driver.submit(make_text("3EB0CC1F", ack_timeout_s=0.3)))
     assert isinstance(await late, InDoubt)
     refuse()
+    assert await wait_for_late_refusal(world) == LateRefusal("3EB0CC1F", 463)
 
     async def find_failed() -> MessageFound | None:
         found = await world.driver.find_message("3EB0CC1F", PEER_CHAT)

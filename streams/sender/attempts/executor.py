@@ -13,12 +13,12 @@ from streams.domain.sending.actions import Action, Observation
 from streams.sender.attempts.media_fetcher import MediaFetcher
 from streams.sender.attempts.permission import SendPermission
 from streams.sender.attempts.reconciler import Reconciler
+from streams.sender.attempts.refusals import RefusalCounter
 from streams.sender.attempts.running import RunningAttempt
 from streams.sender.attempts.submitter import Fence, Submitter
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
-from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp import driver as browser
 
 
@@ -30,7 +30,7 @@ class ActionExecutor:
         *,
         browser_session: BrowserSession,
         claim_store: ClaimStore,
-        restrictions: RestrictionStore,
+        refusals: RefusalCounter,
         permission: SendPermission,
         submitter: Submitter,
         reconciler: Reconciler,
@@ -40,7 +40,7 @@ class ActionExecutor:
     ) -> None:
         self._browser_session = browser_session
         self._claim_store = claim_store
-        self._restrictions = restrictions
+        self._refusals = refusals
         self._permission = permission
         self._submitter = submitter
         self._reconciler = reconciler
@@ -69,7 +69,7 @@ class ActionExecutor:
                 await self._reconciler.reconnect()
                 return actions.Reconnected()
             case actions.RestrictAccount(error, link):
-                restriction = await self._restrictions.restrict(error, link, self._clock.now_s())
+                restriction = await self._refusals.restrict(running.whatsapp_id, error, link)
                 return actions.AccountRestricted(restriction.until_s)
             case actions.Finish():
                 raise AssertionError("nothing is executed after the result")
@@ -131,6 +131,7 @@ class ActionExecutor:
 
     async def _submit(self, running: RunningAttempt, action: actions.Submit) -> Observation:
         assert running.driver is not None, "a submit follows `Allowed`"
+        self._refusals.begin_submit(running.whatsapp_id)
         return await self._submitter.submit(
             running.driver,
             running.command,

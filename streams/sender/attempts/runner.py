@@ -20,6 +20,7 @@ from streams.sender.attempts.media_fetcher import Media, MediaFetcher
 from streams.sender.attempts.permission import SendPermission
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.reconciler import Reconciler
+from streams.sender.attempts.refusals import RefusalCounter
 from streams.sender.attempts.running import RunningAttempt
 from streams.sender.attempts.submitter import Fence, Limits, Submitter
 from streams.sender.attempts.turn_line import Turn, TurnLine
@@ -30,6 +31,7 @@ from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.system.tasks import await_or_cancel
+from streams.whatsapp.driver import LateRefusal
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +80,11 @@ class AttemptRunner:
             on_paced=on_paced,
             clock=clock,
         )
+        self._refusals = RefusalCounter(restrictions, claim_store, clock)
         self._executor = ActionExecutor(
             browser_session=browser_session,
             claim_store=claim_store,
-            restrictions=restrictions,
+            refusals=self._refusals,
             permission=self._permission,
             submitter=Submitter(
                 pace=pace,
@@ -184,6 +187,11 @@ class AttemptRunner:
         if late_submit is not None:
             running.end_turn()
             await await_or_cancel(late_submit)
+
+    async def refuse_late(self, refusal: LateRefusal) -> None:
+        """The server has refused a message in doubt: what it says of the account holds from now on."""
+        await self._refusals.restrict_late(refusal, self._browser_session.state.link)
+        await self.stop_turns()
 
     async def stop_turns(self) -> None:
         """What the page has ahead of its turn is not submitted, if the account may send nothing now."""

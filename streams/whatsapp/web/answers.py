@@ -12,11 +12,13 @@ from streams.whatsapp.driver import (
     AckCounts,
     AckLevel,
     InDoubt,
+    LateRefusal,
     MessageFound,
     MessageNotFound,
     NotBegun,
     NotSubmitted,
     Receipt,
+    Received,
     ServerRefused,
     Submission,
     SubmitResult,
@@ -95,13 +97,15 @@ def decode_found(answer: Mapping[str, Any]) -> MessageFound | MessageNotFound:
     return MessageFound(answer["ack"], answer["is_pending"], answer.get("server_code"))
 
 
-def decode_event(event: Mapping[str, Any], now_s: float) -> Receipt | IncomingHint | None:
+def decode_event(event: Mapping[str, Any], now_s: float) -> Received | None:
     """The value of an event of the adapter's `listen`; None for an ack that was reported before.
 
     A receipt is as old as its report.
     """
     if event["kind"] == "hint":
         return IncomingHint(is_change=event["about"] == "changes")
+    if event["kind"] == "refusal":
+        return LateRefusal(event["id"], event["server_code"])
     if not event["is_new"]:
         return None
     return Receipt(event["id"], RECEIPT_KINDS_BY_ACK[event["ack"]], now_s)

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from streams.whatsapp.driver import AckCounts, Phase, Receipt, SessionState
-from streams.whatsapp.incoming import IncomingHint
+from streams.whatsapp.driver import AckCounts, Phase, Received, SessionState
 from streams.whatsapp.reasons import STORAGE_REASONS, describe_reason
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.browser.profile import Profile
@@ -48,7 +47,7 @@ class SessionTracker:
         self._session = SessionState(Phase.STARTING, since_s=now_s())
         self._ack_counts = AckCounts()
         self._watchers: set[asyncio.Queue[SessionState]] = set()
-        self._incoming: asyncio.Queue[Receipt | IncomingHint | None] = asyncio.Queue()
+        self._incoming: asyncio.Queue[Received | None] = asyncio.Queue()
 
     # -- the life of a browser
 
@@ -89,8 +88,8 @@ class SessionTracker:
         finally:
             self._watchers.discard(queue)
 
-    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:
-        """Receipts and messages, for one reader, until `stop`."""
+    async def watch_incoming(self) -> AsyncIterator[Received]:
+        """As `Driver.watch_incoming`."""
         while True:
             incoming = await self._incoming.get()
             if incoming is None:
@@ -151,7 +150,7 @@ class SessionTracker:
         return self._ack_counts
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """The adapter reported a receipt or a message."""
+        """The adapter reported a receipt, a late refusal or a message."""
         self._ack_counts = answers.count_ack(self._ack_counts, event)
         incoming = answers.decode_event(event, self._now_s())
         if incoming is not None:

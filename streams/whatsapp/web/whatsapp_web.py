@@ -23,7 +23,7 @@ from streams.whatsapp.driver import (
     NotSubmitted,
     OnWhatsApp,
     Phase,
-    Receipt,
+    Received,
     ServerAccepted,
     SessionState,
     Submission,
@@ -39,7 +39,6 @@ from streams.whatsapp.errors import (
     PageNavigated,
 )
 from streams.whatsapp.groups import GroupList
-from streams.whatsapp.incoming import IncomingHint
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.browser.launch import BrowserConfig
@@ -128,7 +127,7 @@ class WhatsAppWeb(WebIncomingStore):
     def watch_session(self) -> AsyncIterator[SessionState]:  # noqa: D102
         return self._tracker.watch_session()
 
-    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:  # noqa: D102
+    def watch_incoming(self) -> AsyncIterator[Received]:  # noqa: D102
         return self._tracker.watch_incoming()
 
     # -- calls

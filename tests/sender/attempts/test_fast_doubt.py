@@ -198,7 +198,7 @@ async def test_a_receipt_after_an_unknown_outcome(sender: FastSender) -> None:
 
 
 async def test_a_late_refusal_restricts_the_account(sender: FastSender) -> None:
-    """The page learns it after the submit has given up; the next look-up of the message tells the sender."""
+    """The page learns it after the submit has given up. The next look-up of the message concludes it."""
     sender.driver.lose_next_ack(arrives=False)
     in_doubt(await sender.send(make_command("a")))
     sender.driver.refuse_pending(463)

@@ -15,6 +15,7 @@ import pytest_asyncio
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.driver import (
     Driver,
+    LateRefusal,
     Phase,
     Receipt,
     SessionState,
@@ -186,6 +187,15 @@ async def wait_for_receipt(world: World, whatsapp_id: str) -> Receipt:
     async with asyncio.timeout(60):
         async for incoming in world.driver.watch_incoming():
             if isinstance(incoming, Receipt) and incoming.whatsapp_id == whatsapp_id:
+                return incoming
+    raise AssertionError("the driver stopped")
+
+
+async def wait_for_late_refusal(world: World) -> LateRefusal:
+    """The next report that the server has refused a message whose submit had given up."""
+    async with asyncio.timeout(60):
+        async for incoming in world.driver.watch_incoming():
+            if isinstance(incoming, LateRefusal):
                 return incoming
     raise AssertionError("the driver stopped")
 

@@ -101,7 +101,9 @@
       const acks = parts.acks({ ...shared, ...session.internal });
       const turns = parts.turns(shared);
       const groups = parts.groups(shared);
-      const attempts = parts.attempts({ ...shared, ...groups.internal, ...turns.internal });
+      const attempts = parts.attempts({
+        ...shared, ...groups.internal, ...turns.internal, ...session.internal,
+      });
       const gate = parts.gate({ ...shared, ...attempts.internal });
       const base = { ...shared, ...groups.internal, ...attempts.internal, ...gate.internal };
       const store = parts.store(base);

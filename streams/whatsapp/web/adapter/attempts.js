@@ -13,7 +13,7 @@
   "use strict";
 
   const {
-    AdapterError, findConnectionProblem, findGroupProblem, findNewChatRestriction, missing, stopTurns,
+    AdapterError, addEvent, findConnectionProblem, findGroupProblem, findNewChatRestriction, missing, stopTurns,
   } = shared;
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
@@ -174,10 +174,16 @@
       const error = this.isAcked ? null : findResultError(result);
       this.isUnsent = Boolean(error && error.server_code);
       if (this.isUnsent) {
-        if (this.isGivenUp) this.lateServerCode = error.server_code;
+        if (this.isGivenUp) this.reportLate(error.server_code);
         stopTurns();
       }
       this.settle(error);
+    }
+
+    // At once, so that the account sends nothing more in vain; the look-up of the message then concludes it.
+    reportLate(server_code) {
+      this.lateServerCode = server_code;
+      addEvent({ kind: "refusal", id: this.submission.id, server_code });
     }
 
     // Once: who reads it restricts the account, and may submit the message again after that.

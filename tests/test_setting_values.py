@@ -29,6 +29,8 @@ from streams.settings import SettingError, load
         ("WARM_UP", "1:20/50,3:10/60", "the step of day 3 must not allow less than the one before"),
         ("SEND_JITTER_PERCENT", "-1", "must be a percentage from 0 to 1000"),
         ("IDEMPOTENCY_WINDOW_S", "7799", "set at least 7800, or a shorter WA_UNKNOWN_AFTER_S"),
+        ("RUNBOOK_URL", "javascript:{alert}", "must be an address that begins with https://"),
+        ("RUNBOOK_URL", "https://wiki.example/runbook", "must contain {alert}"),
         ("WHATSAPP_URL", "web.whatsapp.com", "must be an address that begins with https://"),
     ],
 )

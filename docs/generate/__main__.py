@@ -1,4 +1,6 @@
-"""Writes `docs/reference/` and the pictures of `docs/images/` from the code: `python -m docs.generate`.
+"""Writes `docs/reference/` and the pictures of `docs/images/` from the code, and the console's copy of the runbook.
+
+`python -m docs.generate` writes them.
 
 With `--check`, it writes nothing: it prints the names of pages that are not current, and exits with 1. The pages are
 never edited by hand. What a person has to explain stands on the other pages.
@@ -15,9 +17,11 @@ from docs.generate.commands import render_commands
 from docs.generate.metrics import render_metrics
 from docs.generate.pictures import render_architecture, render_deployment
 from docs.generate.records import render_records
+from docs.generate.runbook import render_runbook
 from docs.generate.topics import render_topics
 
 FOLDER: Final = Path(__file__).parents[1] / "reference"
+CONSOLE: Final = Path(__file__).parents[2] / "streams" / "console" / "web"
 IMAGES: Final = Path(__file__).parents[1] / "images"
 
 
@@ -29,6 +33,7 @@ def render_pages() -> dict[Path, str]:
         FOLDER / "metrics.md": render_metrics(),
         FOLDER / "records.md": render_records(),
         FOLDER / "topics.md": render_topics(),
+        CONSOLE / "runbook.md": render_runbook(),
         IMAGES / "architecture.svg": render_architecture(),
         IMAGES / "deployment.svg": render_deployment(),
     }

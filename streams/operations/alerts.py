@@ -6,6 +6,7 @@ Without a dispatcher nobody evaluates the rules, and what the topic says is the 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from streams.contract.alerts.record import AlertRecord
 from streams.dispatch.alerts.records import decode, read_raised
@@ -25,6 +26,12 @@ class AlertReport:
 
     raised: list[AlertRecord]
     is_current: bool  # a dispatcher evaluates the rules now
+
+
+def build_runbook_url(settings: Settings, alert: str) -> str | None:
+    """The address of the page about this alert; None: `WA_RUNBOOK_URL` is not set."""
+    url = settings.runbook_url
+    return None if url is None else url.replace("{alert}", quote(alert, safe=""))
 
 
 async def read_alerts(settings: Settings) -> AlertReport:

@@ -171,7 +171,8 @@ def check_settings(settings: Settings) -> None:
     """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
     check_region(settings)
-    _check_url(settings.whatsapp_url)
+    _check_url("WA_WHATSAPP_URL", settings.whatsapp_url, "unset it for the real WhatsApp Web")
+    _check_runbook_url(settings.runbook_url)
     _check_quiet_hours(settings.quiet_hours)
     _check_networks("WA_MEDIA_ALLOWED_NETWORKS", settings.media_allowed_networks)
     _check_networks("WA_WEBHOOKS_ALLOWED_NETWORKS", settings.webhooks_allowed_networks)
@@ -200,10 +201,19 @@ def check_settings(settings: Settings) -> None:
         )
 
 
-def _check_url(url: str) -> None:
+def _check_url(variable: str, url: str, remedy: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingError(
-            f"WA_WHATSAPP_URL={url}: must be an address that begins with https://; "
-            "unset it for the real WhatsApp Web"
+            f"{variable}={url}: must be an address that begins with https://; {remedy}"
         )
+
+
+def _check_runbook_url(url: str | None) -> None:
+    """Raises SettingError if it is not the address of a page for each alert."""
+    if url is None:
+        return
+    remedy = "unset it to have the pages of wa-streams"
+    _check_url("WA_RUNBOOK_URL", url, remedy)
+    if "{alert}" not in url:
+        raise SettingError(f"WA_RUNBOOK_URL={url}: must contain {{alert}}; {remedy}")

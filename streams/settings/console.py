@@ -22,6 +22,12 @@ class ConsoleSettings:
         "everybody on this machine may.",
         secret=True,
     )
+    runbook_url: str | None = _setting(
+        None,
+        "Address of your page about an alert, in which `{alert}` stands for the alert's name: for example "
+        "https://docs.example.com/docs/runbook/{alert}/. `wa-streams alerts` prints it, and the console links to it. "
+        "Without it, the command prints the page's path in the repository, and the console shows the page itself.",
+    )
     console_rate_per_minute: AtLeast1 = _setting(
         6000,
         "Messages that the HTTP API takes per minute, in the long run; after a pause, up to twice as many in one "

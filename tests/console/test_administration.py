@@ -1,4 +1,6 @@
-"""The pages beside the daily work, over real HTTP: reports, consent, forgetting, templates, purges, texts."""
+"""The pages beside the daily work, over real HTTP: reports, consent, forgetting, templates, purges, texts,
+and the runbook.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -11,6 +13,7 @@ import orjson
 import pytest
 
 from streams.console.web.administration import reports
+from streams.console.web.runbook import read_pages, render_page
 from streams.contract.timestamps import format_rfc3339, parse_rfc3339
 from streams.dispatch.records.consents import ConsentRecord
 from streams.domain import forgetting
@@ -242,3 +245,27 @@ async def test_a_file_that_is_built_again_shows_nobody_who_was_forgotten(topics:
         await wait_until(lambda: has(visitor, "/search?q=sent-1", "Nothing was found"))
         assert not await has(visitor, "/conversation?to=%2B60123456789", TEXT)
         assert await has(visitor, "/search?q=later", "1 messages")
+
+
+async def test_an_alert_leads_to_its_page(topics: Topics) -> None:
+    """The page is shown here, or an address that is set is linked; nothing else of the disk is shown."""
+    await topics.put_alert("raised")
+    async with visit(topics.settings) as visitor:
+        await wait_until(lambda: has(visitor, "/", 'href="/runbook?alert=account_silent"'))
+        assert await has(visitor, "/runbook?alert=account_silent", "What to do")
+        for name in ("nobody", "../runbook", "..%2Frunbook%2Faccount_silent"):
+            assert (await visitor.get(f"/runbook?alert={name}"))[0] == 404
+    settings = replace(topics.settings, runbook_url="https://wiki.example/{alert}/")
+    async with visit(settings) as visitor:
+        await wait_until(lambda: has(visitor, "/", 'href="https://wiki.example/account_silent/"'))
+
+
+def test_each_page_of_the_runbook_is_rendered() -> None:
+    """Nothing of Markdown is left in what a person reads."""
+    folder = Path(__file__).parents[2] / "docs" / "runbook"
+    pages = read_pages()
+    assert pages.keys() == {path.stem for path in folder.glob("*.md")}
+    for name in pages:
+        page = render_page(name)
+        assert page.count("<h2>") == 3, name
+        assert not any(mark in page for mark in ("](", "`", "##", "<p>*")), name

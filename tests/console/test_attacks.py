@@ -116,6 +116,7 @@ async def fill_with_attacks(topics: Topics) -> None:
 
 PAGES = {
     "overview": "/",
+    "runbook": "/runbook?alert=account_silent",
     "report": "/report?since=24h&by=batch",
     "accounts": "/accounts",
     "account": "/account?name=sales-1",

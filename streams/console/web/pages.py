@@ -11,10 +11,11 @@ from streams.console.model.measurements import read_evaluated_s
 from streams.console.model.requests import find_contents
 from streams.console.web.chart import build_chart, build_measurement_charts
 from streams.console.web.console import Console, get_query, get_session, require_query
-from streams.console.web.rendering import PAGE_ROWS, read_offset, render
+from streams.console.web.rendering import PAGE_ROWS, build_url, read_offset, render
+from streams.console.web.runbook import read_pages, render_page
 from streams.contract.status import StatusEvent
 from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
-from streams.operations.alerts import MAX_EVALUATION_AGE_S
+from streams.operations.alerts import MAX_EVALUATION_AGE_S, build_runbook_url
 from streams.whatsapp.reasons import explain_reason
 
 _MINUTES: Final = 60
@@ -41,6 +42,7 @@ class Pages:
             web.get("/batches", self.batches),
             web.get("/batch", self.batch),
             web.get("/kafka", self.kafka),
+            web.get("/runbook", self.runbook),
         ]
 
     async def overview(self, request: web.Request) -> web.Response:
@@ -68,6 +70,7 @@ class Pages:
             waiting=waiting,
             dead_letters=dead_letters,
             alerts=alerts,
+            runbook_urls={alert["alert"]: self._find_runbook(alert["alert"]) for alert in alerts},
             are_alerts_current=self._console.now_s() - evaluated_s <= MAX_EVALUATION_AGE_S,
             accounts=self._console.accounts.list(),
         )
@@ -199,6 +202,19 @@ class Pages:
             page=page,
             page_number=page_number,
         )
+
+    def _find_runbook(self, alert: str) -> str | None:
+        """The address of the page about this alert: one of ours, unless another one is set; None: there is none."""
+        if url := build_runbook_url(self._console.settings, alert):
+            return url
+        return build_url("/runbook", alert=alert) if alert in read_pages() else None
+
+    async def runbook(self, request: web.Request) -> web.Response:
+        """The page about an alert."""
+        alert = require_query(request, "alert")
+        if alert not in read_pages():
+            raise web.HTTPNotFound(text=f"there is no page about {alert}")
+        return self._render(request, "runbook.html", alert=alert, page=render_page(alert))
 
     async def kafka(self, request: web.Request) -> web.Response:
         """The banner of an open page: whether Kafka answers. 204 if the page shows that already."""

@@ -1,6 +1,7 @@
 """`alerts` with a real dispatcher: what is raised, and that nobody knows without one."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -41,6 +42,12 @@ def test_a_restricted_account_is_an_alert(dispatching: SystemUnderTest, command:
     assert "about account main" in table.out
     assert "runbook docs/runbook/account_restricted.md" in table.out
     assert max(map(len, table.out.splitlines())) <= 80
+    linked = replace(settings, runbook_url="https://wiki.example/{alert}/")
+    assert (
+        "runbook https://wiki.example/account_restricted/" in command("alerts", settings=linked).out
+    )
+    (row,) = command("alerts", "--json", settings=linked).objects
+    assert row["runbook_url"] == "https://wiki.example/account_restricted/"
 
 
 def test_without_a_dispatcher_nobody_knows(

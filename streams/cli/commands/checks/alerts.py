@@ -9,7 +9,7 @@ from streams.cli import output
 from streams.cli.time_param import format_minute
 from streams.contract.alerts.record import AlertRecord
 from streams.local import run_dir
-from streams.operations.alerts import follow_alerts, read_alerts
+from streams.operations.alerts import build_runbook_url, follow_alerts, read_alerts
 from streams.operations.errors import CommandFailed
 from streams.settings import Settings, load
 
@@ -30,7 +30,7 @@ def alerts(follow: bool, as_json: bool) -> None:
         _follow(settings, as_json=as_json)
         return
     report = asyncio.run(read_alerts(settings))
-    _print_alerts(report.raised, as_json=as_json)
+    _print_alerts(settings, report.raised, as_json=as_json)
     if not report.is_current:
         raise CommandFailed(
             "no dispatcher evaluates the alerts now, so this may be out of date: see `wa-streams ps`"
@@ -41,7 +41,7 @@ def alerts(follow: bool, as_json: bool) -> None:
 def _follow(settings: Settings, *, as_json: bool) -> None:
     async def print_changes() -> None:
         async for record in follow_alerts(settings):
-            _print_alerts([record], as_json=as_json)
+            _print_alerts(settings, [record], as_json=as_json)
 
     try:
         asyncio.run(print_changes())
@@ -49,15 +49,17 @@ def _follow(settings: Settings, *, as_json: bool) -> None:
         return  # the regular end
 
 
-def _print_alerts(records: list[AlertRecord], *, as_json: bool) -> None:
-    rows = [_to_row(record, as_json=as_json) for record in records]
+def _print_alerts(settings: Settings, records: list[AlertRecord], *, as_json: bool) -> None:
+    rows = [_to_row(settings, record, as_json=as_json) for record in records]
     if rows:
         output.print_records(rows, _COLUMNS, _DETAILS, as_json=as_json)
 
 
-def _to_row(record: AlertRecord, *, as_json: bool) -> dict[str, Any]:
+def _to_row(settings: Settings, record: AlertRecord, *, as_json: bool) -> dict[str, Any]:
     fields = {name: getattr(record, name) for name in record.__struct_fields__}
+    url = build_runbook_url(settings, record.alert)
     if as_json:
-        return fields
+        return fields | {"runbook_url": url}
     about = ", ".join(f"{name} {value}" for name, value in record.labels.items()) or None
-    return fields | {"since": format_minute(record.at), "about": about}
+    since = format_minute(record.at)
+    return fields | {"since": since, "about": about, "runbook": url or record.runbook}

@@ -1,8 +1,11 @@
 """Roles, sessions and the checks against other sites. Pure, except for one server of aiohttp's test kit."""
 
+import sqlite3
+
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from streams.console.model import measurements
 from streams.console.web.access import (
     MAX_FAILED_LOGINS,
     SESSION_LIFETIME_S,
@@ -12,7 +15,7 @@ from streams.console.web.access import (
     is_cross_site,
     is_foreign_host,
 )
-from streams.console.web.chart import SERIES, build_chart
+from streams.console.web.chart import SERIES, build_chart, build_measurement_charts
 
 
 class Clock:
@@ -136,6 +139,21 @@ def test_the_chart_has_a_line_for_each_series() -> None:
     assert [value for value, _ in chart.ticks] == [0, 1, 2, 3, 4]
     assert build_chart({}, 0, 60).lines[0].total == 0
     assert set(SERIES) == {line.name for line in chart.lines}
+
+
+@pytest.mark.parametrize("minute", [0, 59])
+def test_a_single_value_is_visible(monkeypatch: pytest.MonkeyPatch, minute: int) -> None:
+    """It is a short line: a point would be as small as the line is thick. Nothing is left of the scale."""
+    for name in ("read_times", "read_lookup_hits"):
+        monkeypatch.setattr(measurements, name, lambda *_: {})
+    monkeypatch.setattr(measurements, "read_queue_age", lambda *_: {minute: 2.0})
+    with sqlite3.connect(":memory:") as connection:
+        age = build_measurement_charts(connection, 0, 60)[1].chart.lines[0]
+    (x1, y1), (x2, y2) = (map(float, point.split(",")) for point in age.points.split())
+    assert abs(x1 - x2) > 10
+    assert min(x1, x2) >= 0
+    assert y1 == y2 == 80
+    assert age.total == 2.0
 
 
 @pytest.mark.parametrize("top", [1, 5, 9, 21, 399, 12_345, 999_999])

@@ -55,7 +55,7 @@ async def test_a_broker_that_goes_and_comes_back(
 
             await wait_until(is_accepted)
             await topics.put_event("after", "accepted", 1.0)
-            await wait_until(lambda: _shows(visitor, "/search?q=after", "1 messages"))
+            await wait_until(lambda: _shows(visitor, "/search?q=after", "1 message for"))
 
             async def answers_again() -> bool:
                 return not await _shows(visitor, "/queue", SILENCE)

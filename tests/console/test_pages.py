@@ -51,7 +51,7 @@ async def test_each_page_shows_what_the_topics_say(topics: Topics) -> None:
         "/account?name=main": ["ready", "Pause", "3 in 24 hours"],
         "/queue": [PHONE, "rate_limited"],
         f"/queue?to={PHONE.replace('+', '%2B')}": ["waits-1", "Cancel"],
-        "/search?q=sent-1": ["1 messages", "delivered"],
+        "/search?q=sent-1": ["1 message for", "delivered"],
         "/search?q=3EB0C7": ["sent-1"],
         "/search?q=60+12-345+6789": ["sent-1", "waits-1"],
         "/search?q=nothing": ["Nothing was found"],

@@ -76,7 +76,7 @@ def build_measurement_charts(
     return [
         Measurement("From acceptance to sent", build({"p50": p50, "p95": p95}, _TICKS), "s"),
         Measurement("Oldest message that could be sent", build({"age": ages}, _TICKS), "s"),
-        Measurement("Look-ups that a cached answer has spared", build({"hits": hits}, 100), "%"),
+        Measurement("Look-ups spared by the cache", build({"hits": hits}, 100), "%"),
     ]
 
 
@@ -90,9 +90,10 @@ def _build_lines(
     lines: list[Line] = []
     for name, points in series.items():
         shown = sorted((minute - first_minute, value) for minute, value in points.items())
-        if len(shown) == 1:  # a line to itself is a dot
-            shown *= 2
         drawn = " ".join(f"{n * step:.1f},{_get_y(value, top):.1f}" for n, value in shown)
+        if len(shown) == 1:  # a point is not visible: the line is a minute long
+            [(n, value)] = shown
+            drawn += f" {(n - 1 if n else 1) * step:.1f},{_get_y(value, top):.1f}"
         lines.append(Line(name, drawn, round(shown[-1][1], 1) if shown else None))
     ticks = [(top * n // _TICKS, _get_y(top * n / _TICKS, top)) for n in range(_TICKS + 1)]
     return Chart(lines, ticks, minutes)

@@ -55,8 +55,13 @@ def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
 def _read_results(
     settings: Settings, letters: list[DeadLetter], selected: list[DeadLetter]
 ) -> dict[str, dict[str, Any]]:
-    """The field of each row. Null: the statuses are too many to be read in a moment."""
+    """The field of each row. Null: the statuses have been removed, or are too many to be read in a moment."""
     results = asyncio.run(read_results(settings, letters, selected))
+    if removed := sum(result is None for result in results.values()):
+        output.print_note(
+            f"what became of {removed} dead letters is not known: their statuses are no longer in the topic. "
+            "A replay of one that was replayed before may send its message twice"
+        )
     if missing := len({letter.info.id for letter in selected} - results.keys()):
         output.print_note(
             f"what became of {missing} dead letters could not be read within {READ_TIMEOUT_S:g} s: "

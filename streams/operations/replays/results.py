@@ -3,7 +3,9 @@
 Nothing here changes anything.
 
 A replay is seen by what follows from it: the status `accepted` of its message after the failure, or the dead letter of
-a replay that has failed too. So a replay that no dispatcher has read yet looks as if there were none.
+a replay that has failed too. So a replay that no dispatcher has read yet looks as if there were none. `wa.status` is
+kept for a shorter time than dead letters: if the status of the failure has gone, those after it may have gone, too, and
+nothing is said of its dead letter. To call it not replayed would invite somebody to send the message twice.
 """
 
 import asyncio
@@ -50,17 +52,27 @@ def describe_result(status: str | None, *, is_accepted: bool, is_dead_again: boo
 
 
 @dataclass(slots=True)
-class _Track:
-    """What the statuses after a failure say."""
+class _StatusSummary:
+    """What the statuses of a message say about the time after a failure.
+
+    `is_complete`: one of before, or of the failure itself, is still there, so none of after it has been removed.
+    """
 
     failed_s: float
     status: str | None = None
     is_accepted: bool = False
+    is_complete: bool = False
 
     def apply(self, status: str, at_s: float) -> None:
+        self.is_complete = self.is_complete or at_s <= self.failed_s + _CLOCK_MARGIN_S
         if at_s > self.failed_s:
             self.status = status
             self.is_accepted = self.is_accepted or status == "accepted"
+
+    def describe(self) -> str | None:
+        if not self.is_accepted and not self.is_complete:
+            return None
+        return describe_result(self.status, is_accepted=self.is_accepted)
 
 
 async def read_results(
@@ -68,8 +80,8 @@ async def read_results(
     letters: Sequence[DeadLetter],
     selected: Sequence[DeadLetter],
     timeout_s: float | None = None,
-) -> dict[str, str]:
-    """What became of the selected ones of all these dead letters, by their ids.
+) -> dict[str, str | None]:
+    """What became of the selected ones of all these dead letters, by their ids. None: the statuses have been removed.
 
     The statuses since the first failure are read. If that takes longer than `timeout_s` (`READ_TIMEOUT_S`), only those
     are in the result of which the dead letters themselves tell enough.
@@ -78,33 +90,33 @@ async def read_results(
         KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
     """
     later_ids = {get_text(letter.headers, replay.REPLAY_OF) for letter in letters}
-    results = {letter.info.id: DEAD_AGAIN for letter in selected if letter.info.id in later_ids}
+    results: dict[str, str | None] = {
+        letter.info.id: DEAD_AGAIN for letter in selected if letter.info.id in later_ids
+    }
     open_letters = [letter for letter in selected if letter.info.id not in results]
     if not open_letters:
         return results
-    tracks = {
-        letter.info.id: _Track(parse_rfc3339(letter.info.last_failed_at)) for letter in open_letters
+    summaries = {
+        letter.info.id: _StatusSummary(parse_rfc3339(letter.info.last_failed_at))
+        for letter in open_letters
     }
     try:
         async with asyncio.timeout(READ_TIMEOUT_S if timeout_s is None else timeout_s):
-            await _read_statuses(settings, open_letters, tracks)
+            await _read_statuses(settings, open_letters, summaries)
     except TimeoutError:
         return results
-    return results | {
-        id: describe_result(track.status, is_accepted=track.is_accepted)
-        for id, track in tracks.items()
-    }
+    return results | {id: summary.describe() for id, summary in summaries.items()}
 
 
 async def _read_statuses(
-    settings: Settings, letters: Sequence[DeadLetter], tracks: dict[str, _Track]
+    settings: Settings, letters: Sequence[DeadLetter], summaries: dict[str, _StatusSummary]
 ) -> None:
     """Nothing of a status is kept but the last one of each of these messages."""
-    by_message: dict[tuple[str, str | None], list[_Track]] = {}
+    by_message: dict[tuple[str, str | None], list[_StatusSummary]] = {}
     for letter in letters:
         to = read_addressee(letter, settings.default_region).to
-        by_message.setdefault((letter.info.request_id, to), []).append(tracks[letter.info.id])
-    since_s = min(track.failed_s for track in tracks.values()) - _CLOCK_MARGIN_S
+        by_message.setdefault((letter.info.request_id, to), []).append(summaries[letter.info.id])
+    since_s = min(summary.failed_s for summary in summaries.values()) - _CLOCK_MARGIN_S
     async with open_reader(settings, names(settings).status) as reader:
         await reader.seek_to_time(max(0.0, since_s))
         async for record in reader.read_to_end():
@@ -113,5 +125,6 @@ async def _read_statuses(
                 continue
             # The recipient may have another number in WhatsApp than in the request.
             recipients = {event.to, event.requested_to or event.to}
-            for track in [t for to in recipients for t in by_message.get((event.id, to), ())]:
-                track.apply(event.status, parse_rfc3339(event.at))
+            for to in recipients:
+                for summary in by_message.get((event.id, to), ()):
+                    summary.apply(event.status, parse_rfc3339(event.at))

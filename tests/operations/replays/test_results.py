@@ -79,6 +79,7 @@ async def test_only_what_came_after_the_failure_counts(settings: Settings) -> No
         ("sent", "failed", -5.0, {}),  # a repeat of what was before
         ("moved", "accepted", 10.0, {"to": CHAT, "requested_to": PHONE}),
         ("moved", "queued", 11.0, {"to": CHAT, "requested_to": PHONE}),
+        ("other", "failed", 0.0, {}),
         ("other", "accepted", 10.0, {"to": CHAT}),  # somebody else's message with this id
         ("again", "accepted", 10.0, {}),
     ]
@@ -107,3 +108,16 @@ async def test_only_what_came_after_the_failure_counts(settings: Settings) -> No
     assert await read_results(settings, letters, selected, timeout_s=0.0) == {
         "dead/again": "replayed, dead again"
     }
+
+
+@pytest.mark.broker
+async def test_nothing_is_said_if_the_statuses_have_been_removed(settings: Settings) -> None:
+    """They are kept for a shorter time. A message that looks as if it was not replayed would be sent twice."""
+    await admin.create_topics(settings)
+    sent = status.make(
+        id="late", status="sent", event_id_suffix="1", at_s=FAILED_S + 86_400, to=PHONE
+    )
+    async with AIOKafkaProducer(**producer_options(settings)) as producer:
+        await producer.send_and_wait(names(settings).status, status.encode(sent))
+    letters = [make_letter("gone"), make_letter("late")]
+    assert await read_results(settings, letters, letters) == {"dead/gone": None, "dead/late": None}

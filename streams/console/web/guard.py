@@ -33,6 +33,10 @@ MAX_FORM_BYTES: Final = 65_536
 _FORM_TIMEOUT_S: Final = 20.0
 _PROBES: Final = ("/healthz", "/readyz", "/metrics", "/health/whatsapp")
 _FREE_PATHS: Final = ("/login", "/static/")
+_REFRESHED_PATHS: Final = (
+    "/live",
+    "/kafka",
+)  # they must not take a page away from somebody who fills in a form
 _HEADERS: Final = {
     # No script and no style in a page: what somebody writes into a name or a text cannot run.
     "Content-Security-Policy": (
@@ -119,7 +123,7 @@ class Guard:
             new_cookie = self._access.make_cookie(Role.OPERATE)
             session = self._access.read_cookie(new_cookie)
         if session is None:
-            if request.method != "GET" or request.path == "/live":
+            if request.method != "GET" or request.path in _REFRESHED_PATHS:
                 return _refuse(request, 401, "your session is over: load the page again")
             return _send_to_login(request)
         request[SESSION] = session

@@ -55,7 +55,7 @@ def _truncate(file: Path) -> int:
 def find_end_of_records(content: bytes) -> int:
     """The offset behind the last complete record, if an unfinished one follows it; else the length of the log.
 
-    A log with a fragment that cannot be is left as it is: what to do with damage is for LevelDB to decide.
+    A log with an impossible fragment is left as it is: what to do with damage is for LevelDB to decide.
     """
     position = end = 0
     is_within_record = False
@@ -64,10 +64,10 @@ def find_end_of_records(content: bytes) -> int:
             return end
         _, length, kind = _HEADER.unpack_from(content, start)
         position = start + _HEADER.size + length
-        if position > len(content):
-            return end
         if not _is_possible(start, position, kind):
             return len(content)
+        if position > len(content):
+            return end
         is_within_record = kind in (_FIRST, _MIDDLE)
         if not is_within_record:
             end = position

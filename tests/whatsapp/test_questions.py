@@ -37,7 +37,7 @@ class Page:
 async def test_it_is_logged_again_after_an_answer(
     caplog: pytest.LogCaptureFixture, error: AdapterError | PageFailure
 ) -> None:
-    """An account that is starting is asked every second; another question has a line of its own."""
+    """An account that is starting is asked every second. Another question has a line of its own, and so has another reason."""
     page = Page()
     questions = PageQuestions(page.require)
     with caplog.at_level(logging.INFO):
@@ -50,7 +50,22 @@ async def test_it_is_logged_again_after_an_answer(
         for call in ("list_groups", "read_acks") * 2:
             assert await questions.ask(call, {}, 1.0) is None
     calls = [record.message.partition(":")[0] for record in caplog.records]
-    assert calls == ["list_groups", "read_acks", "list_groups"]
+    assert calls == ["list_groups", "read_acks", "list_groups", "read_acks"]
+
+
+async def test_another_reason_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+    """What fails after a start is not hidden by what failed during it."""
+    page = Page()
+    questions = PageQuestions(page.require)
+    with caplog.at_level(logging.INFO):
+        await questions.ask("list_groups", {}, 1.0)
+        page.error = AdapterError("page_error", "a module is missing")
+        for _ in range(2):
+            await questions.ask("list_groups", {}, 1.0)
+    assert [record.message.rpartition(": ")[2] for record in caplog.records] == [
+        "the session is starting",
+        "a module is missing",
+    ]
 
 
 async def test_a_driver_that_is_not_ready_lists_no_groups_and_says_so_once(

@@ -14,12 +14,15 @@ log = logging.getLogger(__name__)
 
 
 class PageQuestions:
-    """A question without an answer is logged once, until it is answered: a starting account is asked every second."""
+    """A question without an answer is logged once for the same reason in a row, until it is answered.
+
+    A starting account is asked every second, and what fails after the start has another reason.
+    """
 
     def __init__(self, require_page: Callable[[], WhatsAppPage]) -> None:
         """`require_page` gives the page, or raises PageFailure while it is not ready."""
         self._require_page = require_page
-        self._unanswered: set[str] = set()
+        self._reasons: dict[str, str] = {}  # of the questions without an answer
 
     async def ask(
         self, call: str, argument: Mapping[str, object], timeout_s: float
@@ -28,9 +31,9 @@ class PageQuestions:
         try:
             answer = await self._require_page().call(call, argument, timeout_s)
         except (AdapterError, PageFailure) as error:
-            if call not in self._unanswered:
+            if self._reasons.get(call) != str(error):
                 log.info("%s: the page gives no answer: %s", call, error)
-            self._unanswered.add(call)
+            self._reasons[call] = str(error)
             return None
-        self._unanswered.discard(call)
+        self._reasons.pop(call, None)
         return answer

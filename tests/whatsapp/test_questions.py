@@ -37,7 +37,7 @@ class Page:
 async def test_it_is_logged_again_after_an_answer(
     caplog: pytest.LogCaptureFixture, error: AdapterError | PageFailure
 ) -> None:
-    """An account that is starting is asked every second. Another question has a line of its own, and so has another reason."""
+    """A starting account is asked every second. Another question and another reason have a line of their own."""
     page = Page()
     questions = PageQuestions(page.require)
     with caplog.at_level(logging.INFO):

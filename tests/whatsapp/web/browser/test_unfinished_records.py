@@ -64,7 +64,7 @@ def test_a_log_that_was_cut_off_ends_behind_its_last_complete_record(
 )
 @pytest.mark.parametrize("size", [0, 20_000, 40_000, 70_000])
 def test_damage_is_left_to_leveldb(damage: bytes, size: int) -> None:
-    """It may be able to read on behind it, and it does not append to a log in which it has seen damage."""
+    """It may be able to read on behind it."""
     content = write_log([100])[0] + damage + bytes(size)
     assert find_end_of_records(content) == len(content)
 

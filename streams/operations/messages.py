@@ -54,9 +54,8 @@ async def send(
     id: str | None,
 ) -> SendResponse:
     """Produce a request. Returns once Kafka has it; a dispatcher need not run."""
-    request = build_request(
-        to, content, id, options
-    )  # an invalid request is refused without a broker, too
+    # An invalid request is refused without a broker, too.
+    request = build_request(to, content, id, options)
     async with WhatsApp(settings=settings) as whatsapp:
         return SendResponse(await produce(whatsapp, request))
 

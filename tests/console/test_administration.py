@@ -2,6 +2,7 @@
 and the runbook.
 """
 
+import re
 from dataclasses import replace
 from functools import partial
 from html import unescape
@@ -269,3 +270,6 @@ def test_each_page_of_the_runbook_is_rendered() -> None:
         page = render_page(name)
         assert page.count("<h2>") == 3, name
         assert not any(mark in page for mark in ("](", "`", "##", "<p>*")), name
+        links = re.findall(r'href="(.*?)"', page)
+        assert all(link.removeprefix("/runbook?alert=") in pages for link in links), links
+    assert "/runbook?alert=account_restricted" in render_page("no_account_can_send")

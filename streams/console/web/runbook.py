@@ -1,23 +1,23 @@
 """The runbook in the console: the pages of `docs/runbook/`, which `make docs` copies into one file. Changes nothing.
 
-Only what these pages use of Markdown is known: headings, paragraphs, lists, code and links among themselves. A link to
-another document keeps its text alone. The pages are ours; all the same, everything is escaped first.
+A link to another page of the runbook leads to it in the console; a link to another document keeps its text alone.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from markupsafe import Markup, escape
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
 
 _FILE: Final = Path(__file__).parent / "runbook.md"
 _TITLE: Final = re.compile(r"^# ([a-z_]+)\n\n", re.MULTILINE)
-_LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 _PAGE: Final = re.compile(r"([a-z_]+)\.md")
-_CODE: Final = re.compile("`([^`]+)`")
-_STRONG: Final = re.compile(r"\*([^*\s][^*]*)\*")
-_HEADING, _ITEM, _CONTINUATION = "## ", "* ", "  "
+# The pages are ours; all the same, HTML in them is escaped.
+_MARKDOWN: Final = MarkdownIt("commonmark", {"html": False})
 
 
 @cache
@@ -34,34 +34,21 @@ def render_page(alert: str) -> Markup:
     Raises:
         KeyError: there is no page of this name.
     """
-    blocks = read_pages()[alert].strip().split("\n\n")
-    return Markup("\n").join(map(_render_block, blocks))
+    tokens = _MARKDOWN.parse(read_pages()[alert])
+    for token in tokens:
+        if token.children is not None:
+            token.children = list(_follow_links(token.children))
+    html: str = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    return Markup(html)  # escaped by the renderer
 
 
-def _render_block(block: str) -> Markup:
-    lines = block.strip().splitlines()
-    if block.startswith(_HEADING):
-        return Markup("<h2>{}</h2>").format(block.strip().removeprefix(_HEADING))
-    if not block.startswith(_ITEM):
-        return Markup("<p>{}</p>").format(_render_text(" ".join(lines)))
-    items: list[str] = []
-    for line in lines:
-        if line.startswith(_ITEM):
-            items.append(line.removeprefix(_ITEM))
-        else:
-            items[-1] += f" {line.removeprefix(_CONTINUATION)}"
-    listed = Markup("").join(Markup("<li>{}</li>").format(_render_text(item)) for item in items)
-    return Markup("<ul>{}</ul>").format(listed)
-
-
-def _render_text(text: str) -> Markup:
-    html = _LINK.sub(_render_link, str(escape(text)))
-    html = _CODE.sub(r"<code>\1</code>", html)
-    return Markup(_STRONG.sub(r"<em>\1</em>", html))  # escaped above
-
-
-def _render_link(match: re.Match[str]) -> str:
-    text, page = match[1], _PAGE.fullmatch(match[2])
-    if page is None or page[1] not in read_pages():
-        return text
-    return f'<a href="/runbook?alert={page[1]}">{text}</a>'
+def _follow_links(tokens: Sequence[Token]) -> Iterator[Token]:
+    is_dropped = False
+    for token in tokens:
+        if token.type == "link_open":
+            page = _PAGE.fullmatch(str(token.attrGet("href")))
+            is_dropped = page is None or page[1] not in read_pages()
+            if page is not None:
+                token.attrSet("href", f"/runbook?alert={page[1]}")
+        if not (is_dropped and token.type in ("link_open", "link_close")):
+            yield token

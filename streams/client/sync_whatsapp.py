@@ -11,6 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
+from anyio import CancelScope
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from streams.client.events import PositionedEvent, PositionedMessage
@@ -157,14 +158,21 @@ class SyncWhatsApp:
         return self._call(self._whatsapp.status, id, to)
 
     def _iterate(self, events: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-        # A cancelled step may take a moment to end, and a generator cannot be closed while it runs.
+        # A cancelled step may take a moment to end, and a generator cannot be closed while it runs. If Ctrl-C comes
+        # just after a step was started, `_call` does not know the step yet; so closing cancels it, too.
         step_lock = asyncio.Lock()
+        step_scope: CancelScope | None = None
 
         async def fetch_next() -> T:
+            nonlocal step_scope
             async with step_lock:
-                return await anext(events)
+                with CancelScope() as step_scope:
+                    return await anext(events)
+            raise asyncio.CancelledError  # by `close`
 
         async def close() -> None:
+            if step_scope is not None:
+                step_scope.cancel()
             async with step_lock:
                 await events.aclose()
 

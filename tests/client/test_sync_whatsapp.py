@@ -9,6 +9,7 @@ import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -153,3 +154,25 @@ def test_ctrl_c_ends_a_program_that_follows(world: Settings, tmp_path: Path) -> 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert errors.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(60)
+def test_ctrl_c_just_after_a_step_was_started_hangs_nothing(
+    world: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step waits for an event that never comes, and whoever was interrupted does not know the step yet."""
+    publish_statuses(world, "between", "accepted")
+    with SyncWhatsApp(settings=world) as whatsapp:
+        events = whatsapp.statuses(id="between", since_s=0)
+        assert next(events).status == "accepted"
+        start = whatsapp._portal.start_task_soon
+
+        def start_and_interrupt(*arguments: Any) -> None:
+            monkeypatch.undo()
+            start(*arguments)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(whatsapp._portal, "start_task_soon", start_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            next(events)

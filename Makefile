@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-PROCESSES ?= 3
+PROCESSES ?= 2
 MESSAGES ?= 5000
 LANGUAGES := tests/contract/languages
 CONSOLE_NPM := streams/console/npm
@@ -84,7 +84,7 @@ docs: tools ## write the reference from the code, and build the documents into d
 demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup schema-tools console-tools promtool tools example-tools ## run all tests except those that take many minutes, in three processes (PROCESSES=…)
+test: setup schema-tools console-tools promtool tools example-tools ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
 	$(BIN)/python -m pytest -m "not chaos" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --instafail --durations 10
 

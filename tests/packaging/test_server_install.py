@@ -202,9 +202,14 @@ def test_setup_without_a_network_says_what_to_do(server: Environment, tmp_path: 
 
 @pytest.mark.broker
 @pytest.mark.browser
+@pytest.mark.chaos
 @pytest.mark.timeout(_DEMO_TIMEOUT_S + 60)
 def test_the_demo_runs_from_the_wheel(server: Environment, user: User) -> None:
-    """A user that is not root runs it in an empty folder, and only the cache remains."""
+    """A user that is not root runs it in an empty folder, and only the cache remains.
+
+    With `make chaos`, because it takes a minute and a half, `.ci/run` runs the demo of the clone, and
+    test_console_by_mouse.py the service from the wheel.
+    """
     _seed_cache(user)
     run = user.run(str(server.program), "demo", timeout_s=_DEMO_TIMEOUT_S)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -45,7 +45,9 @@ def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
     region = settings.default_region
     selected = select(letters, letter_filter, region=region, include_replayed=replayed)
     results = _read_results(settings, letters, selected)
-    rows = [_to_row(letter, region) | results[letter.info.id] for letter in selected]
+    rows: list[dict[str, Any]] = [
+        _to_row(letter, region) | {"afterwards": results.get(letter.info.id)} for letter in selected
+    ]
     if not as_json:
         rows = [row | {"failed": format_minute(row["last_failed_at"])} for row in rows]
     output.print_records(rows, _COLUMNS, _DETAILS, as_json=as_json)
@@ -54,8 +56,8 @@ def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
 
 def _read_results(
     settings: Settings, letters: list[DeadLetter], selected: list[DeadLetter]
-) -> dict[str, dict[str, Any]]:
-    """The field of each row. Null: the statuses have been removed, or are too many to be read in a moment."""
+) -> dict[str, str | None]:
+    """What became of each, by its id. None or missing: its statuses have been removed, or are too many to read."""
     results = asyncio.run(read_results(settings, letters, selected))
     if removed := sum(result is None for result in results.values()):
         output.print_note(
@@ -67,7 +69,7 @@ def _read_results(
             f"what became of {missing} dead letters could not be read within {READ_TIMEOUT_S:g} s: "
             "select newer ones, for example with --since"
         )
-    return {letter.info.id: {"afterwards": results.get(letter.info.id)} for letter in selected}
+    return results
 
 
 def _make_filter(settings: Settings, filters: dict[str, Any]) -> DeadLetterFilter:
@@ -89,8 +91,8 @@ def show(id: str, as_json: bool) -> None:
         raise CommandFailed(f"there is no dead letter {id}: `wa-streams dlq list` lists them")
     results = _read_results(settings, letters, selected)
     for letter in selected:
-        fields = _to_row(letter, settings.default_region) | results[letter.info.id]
-        fields |= _original_record(letter)
+        fields = _to_row(letter, settings.default_region)
+        fields |= {"afterwards": results.get(letter.info.id)} | _original_record(letter)
         if as_json:
             output.print_json(fields)
         else:

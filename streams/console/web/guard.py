@@ -33,10 +33,8 @@ MAX_FORM_BYTES: Final = 65_536
 _FORM_TIMEOUT_S: Final = 20.0
 _PROBES: Final = ("/healthz", "/readyz", "/metrics", "/health/whatsapp")
 _FREE_PATHS: Final = ("/login", "/static/")
-_REFRESHED_PATHS: Final = (
-    "/live",
-    "/kafka",
-)  # they must not take a page away from somebody who fills in a form
+# They must not take a page away from somebody who fills in a form.
+_REFRESHED_PATHS: Final = ("/live", "/kafka")
 _HEADERS: Final = {
     # No script and no style in a page: what somebody writes into a name or a text cannot run.
     "Content-Security-Policy": (

@@ -74,9 +74,8 @@ class Profile:
         it never does.
         """
         await end_survivors(self.folder)
-        remove_unfinished_records(
-            self.folder
-        )  # not in a thread: it would outlive a cancelled owner
+        # Not in a thread: it would outlive a cancelled owner.
+        remove_unfinished_records(self.folder)
         self.state_dir.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self.state_dir / DRIVER_TMP_DIR, ignore_errors=True)
         for stale in self.folder.glob("Singleton*"):

@@ -20,12 +20,8 @@ log = logging.getLogger(__name__)
 
 _BLOCK_SIZE = 32_768
 _HEADER = struct.Struct("<IHB")  # checksum, length of the data, type
-_FULL, _FIRST, _MIDDLE, _LAST = (
-    1,
-    2,
-    3,
-    4,
-)  # a record is one FULL fragment, or a FIRST, any MIDDLE and a LAST
+# A record is one FULL fragment, or a FIRST, any MIDDLE and a LAST.
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
 def remove_unfinished_records(profile: Path) -> int:
